@@ -1,0 +1,71 @@
+//! What the node asks of a runtime backend, whoever answers.
+//!
+//! [`Backend`](crate::Backend) answers by calling a component; tests and the simulation answer
+//! with native doubles. The node knows only these two traits.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use fleet_capability::process::OutputOptions;
+use fleet_capability::source::Source;
+use fleet_model::driver::{Creation, Description, Fingerprint, Handle, Listed, Observation, Workload};
+use fleet_model::plugin::Plugin;
+use fleet_model::{Error, Name, Op};
+use tokio::sync::watch;
+
+/// One runtime backend. Each call is answered by whatever code is active when it begins; every
+/// call ends within its deadline, with an answer or a typed error.
+#[async_trait]
+pub trait Driver: Send + Sync + 'static {
+    /// What the active code said of itself when it was loaded.
+    fn description(&self) -> Arc<Description>;
+
+    /// Whether it can work on this machine.
+    async fn fingerprint(&self) -> Result<Fingerprint, Error>;
+
+    /// Makes a runtime that can be started. `Pending` is asked again with the same op.
+    async fn create(&self, op: &Op, workload: &Workload) -> Result<Creation, Error>;
+
+    /// Starts it, at most once per op.
+    async fn start(&self, op: &Op, handle: &Handle) -> Result<Handle, Error>;
+
+    /// Asks it to end, by a signal's name without `SIG`. `not-found` is success.
+    async fn stop(&self, op: &Op, handle: &Handle, signal: &str) -> Result<Handle, Error>;
+
+    /// Ends it. `not-found` is success.
+    async fn kill(&self, op: &Op, handle: &Handle) -> Result<Handle, Error>;
+
+    /// Removes all that was made. `not-found` is success.
+    async fn destroy(&self, op: &Op, handle: &Handle) -> Result<(), Error>;
+
+    /// Looks at it.
+    async fn inspect(&self, handle: &Handle) -> Result<Observation, Error>;
+
+    /// What became of these, in order. Never starts anything.
+    async fn recover(&self, handles: &[Handle]) -> Result<Vec<Observation>, Error>;
+
+    /// One page of all runtimes on this machine that carry an owner label of this backend, and
+    /// the next page's cursor.
+    async fn list(&self, cursor: Option<&str>, limit: u32) -> Result<(Vec<Listed>, Option<String>), Error>;
+
+    /// A source on which anything, or its end, means: look again.
+    async fn watch(&self, handle: &Handle) -> Result<Option<Source>, Error>;
+
+    /// What the program printed; `unsupported` where the backend offers no logs.
+    async fn logs(&self, handle: &Handle, options: &OutputOptions) -> Result<Source, Error>;
+}
+
+/// All backends of a node.
+pub trait Drivers: Send + Sync + 'static {
+    /// The active backend of this name. `unsupported` (`no-backend`) names those there are.
+    ///
+    /// # Errors
+    /// When no active plugin of that name is a backend.
+    fn driver(&self, backend: &Name) -> Result<Arc<dyn Driver>, Error>;
+
+    /// Every plugin file that was found, in use or not.
+    fn plugins(&self) -> Vec<Plugin>;
+
+    /// Changes whenever `plugins` would answer something else.
+    fn changes(&self) -> watch::Receiver<u64>;
+}

@@ -1,0 +1,3 @@
+//! placeholder
+pub mod driver;
+pub use driver::{Driver, Drivers};

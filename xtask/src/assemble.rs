@@ -1,0 +1,146 @@
+//! Puts the built components where a host looks for them: `NAME.wasm` beside `NAME.toml`.
+//!
+//! A running host may watch these folders, so a file appears under its name complete or not at
+//! all, and one that did not change is left alone.
+
+use crate::build::{COMPONENT_TARGET, components_target};
+use crate::say;
+use crate::workspace::{Workspace, toml_string};
+use std::collections::BTreeMap;
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+
+/// What a plugins folder shall hold: file name to the file it is copied from.
+type Files = BTreeMap<String, PathBuf>;
+
+/// Brings the plugin and example folders up to date with the last build.
+pub(crate) fn assemble(workspace: &Workspace) -> Result<(), String> {
+    let mut shipped = Files::new();
+    for group in ["plugins/backends", "plugins/items", "plugins/tasks"] {
+        collect(workspace, group, &mut shipped)?;
+    }
+    synchronise(workspace, &workspace.plugins(), &shipped)?;
+    let mut examples = Files::new();
+    collect(workspace, "plugins/examples", &mut examples)?;
+    synchronise(workspace, &workspace.examples(), &examples)
+}
+
+/// Adds the files of every plugin crate in one folder of the clone, if there is such a folder.
+fn collect(workspace: &Workspace, group: &str, files: &mut Files) -> Result<(), String> {
+    let built = components_target(workspace)
+        .join(COMPONENT_TARGET)
+        .join("release");
+    for name in entries(&workspace.root.join(group))? {
+        let folder = format!("{group}/{name}");
+        if !workspace.root.join(&folder).join("Cargo.toml").is_file() {
+            continue;
+        }
+        let package = toml_string(
+            &workspace.read(&format!("{folder}/Cargo.toml"))?,
+            "package",
+            "name",
+        )
+        .ok_or_else(|| format!("{folder}/Cargo.toml names no package"))?;
+        let manifest = workspace.root.join(&folder).join(format!("{name}.toml"));
+        if !manifest.is_file() {
+            return Err(format!(
+                "the plugin in {folder} has no manifest {name}.toml"
+            ));
+        }
+        let component = files.insert(format!("{name}.wasm"), built.join(wasm_file(&package)));
+        if component.is_some() {
+            return Err(format!("two plugins are named {name}; one is in {folder}"));
+        }
+        files.insert(format!("{name}.toml"), manifest);
+    }
+    Ok(())
+}
+
+/// The file cargo builds for a component package.
+fn wasm_file(package: &str) -> String {
+    format!("{}.wasm", package.replace('-', "_"))
+}
+
+/// Makes `folder` hold `files`: changed ones are written, those of plugins that are gone removed.
+fn synchronise(workspace: &Workspace, folder: &Path, files: &Files) -> Result<(), String> {
+    for (name, source) in files {
+        let content = fs::read(source).map_err(|error| failed("read", source, &error))?;
+        let destination = folder.join(name);
+        if fs::read(&destination).is_ok_and(|old| old == content) {
+            continue;
+        }
+        say(&format!(
+            "updating {}",
+            workspace.short(&destination).display()
+        ));
+        write_whole(folder, name, &content)?;
+    }
+    for name in entries(folder)? {
+        let file = folder.join(&name);
+        if !files.contains_key(&name) && is_ours(&name) {
+            say(&format!("removing {}", workspace.short(&file).display()));
+            fs::remove_file(&file).map_err(|error| failed("remove", &file, &error))?;
+        }
+    }
+    Ok(())
+}
+
+/// Whether a file of a plugins folder is one this module writes; others are left alone.
+fn is_ours(name: &str) -> bool {
+    let extension = Path::new(name).extension();
+    extension.is_some_and(|extension| extension == "wasm" || extension == "toml")
+}
+
+/// Writes a file so that nobody ever sees half of it.
+fn write_whole(folder: &Path, name: &str, content: &[u8]) -> Result<(), String> {
+    let temporary = folder.join(format!(".{name}.part"));
+    let destination = folder.join(name);
+    fs::create_dir_all(folder)
+        .and_then(|()| fs::write(&temporary, content))
+        .and_then(|()| fs::rename(&temporary, &destination))
+        .map_err(|error| failed("write", &destination, &error))
+}
+
+/// The names in a folder; none when it does not exist.
+fn entries(folder: &Path) -> Result<Vec<String>, String> {
+    match fs::read_dir(folder) {
+        Ok(listing) => listing
+            .map(|entry| Ok(entry?.file_name().to_string_lossy().into_owned()))
+            .collect::<Result<_, std::io::Error>>()
+            .map_err(|error| failed("list", folder, &error)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(Vec::new()),
+        Err(error) => Err(failed("list", folder, &error)),
+    }
+}
+
+fn failed(verb: &str, path: &Path, error: &std::io::Error) -> String {
+    format!("cannot {verb} {}: {error}", path.display())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{is_ours, wasm_file};
+
+    #[test]
+    fn a_package_builds_a_file_with_underscores() {
+        assert_eq!(
+            wasm_file("fleet-backend-native"),
+            "fleet_backend_native.wasm"
+        );
+        assert_eq!(wasm_file("plain"), "plain.wasm");
+    }
+
+    #[test]
+    fn only_components_and_manifests_are_ever_removed() {
+        for (name, expected) in [
+            ("native.wasm", true),
+            ("native.toml", true),
+            ("native.cwasm", false),
+            (".native.wasm.part", false),
+            ("notes", false),
+        ] {
+            assert_eq!(is_ours(name), expected, "{name}");
+        }
+    }
+}
