@@ -1,0 +1,341 @@
+//! The bulk connection: many streams over one connection, each with its own credit, so that a
+//! slow reader holds back its own writer and nobody else.
+//!
+//! The controller opens, the node answers. A stream begins with one [`Request`] and one answer
+//! (`Ok` or an [`Error`]), both as one length-prefixed JSON frame; what follows is the request's
+//! own, in frames of the same kind.
+
+use std::io;
+use std::task::Poll;
+
+use fleet_model::item::{Generation, ItemKey};
+use fleet_model::{Error, ErrorKind};
+use bytes::Bytes as Frame;
+use futures::{SinkExt, StreamExt};
+use serde::{Deserialize, Serialize};
+use tokio::sync::{mpsc, oneshot};
+use tokio_util::codec::{Framed, LengthDelimitedCodec};
+use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt, TokioAsyncReadCompatExt};
+
+use crate::transport::Bytes;
+
+/// The largest frame of a stream, in bytes.
+pub const MAX_FRAME_BYTES: usize = 1024 * 1024;
+
+/// Streams open at once on one session.
+const MAX_STREAMS: usize = 4096;
+
+/// Streams a node may have waiting to be answered.
+const MAX_PENDING: usize = 64;
+
+/// What a stream is for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "type")]
+pub enum Request {
+    /// What a workload printed: then [`crate::log`] frames from the node.
+    Logs {
+        /// Which workload.
+        item: ItemKey,
+        /// The intent the asker knows: a node that has seen a later one refuses.
+        generation: Generation,
+        /// What part.
+        options: LogOptions,
+    },
+}
+
+/// What part of a log.
+#[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+pub struct LogOptions {
+    /// Go on as more is written.
+    #[serde(default)]
+    pub follow: bool,
+    /// Only lines at or after this Unix time in milliseconds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub since_ms: Option<u64>,
+    /// Only the last lines.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub tail: Option<u64>,
+    /// Go on after this place, as an earlier read gave it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub cursor: Option<String>,
+}
+
+/// One stream, framed. Dropping it tells the other side that nobody reads any more.
+#[derive(Debug)]
+pub struct BulkStream(Framed<Compat<yamux::Stream>, LengthDelimitedCodec>);
+
+impl BulkStream {
+    fn over(stream: yamux::Stream) -> Self {
+        let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME_BYTES).new_codec();
+        Self(Framed::new(stream.compat(), codec))
+    }
+
+    /// Sends one frame; waits while the reader has given no credit.
+    ///
+    /// # Errors
+    /// When the reader is gone.
+    pub async fn send(&mut self, frame: Frame) -> io::Result<()> {
+        self.0.send(frame).await
+    }
+
+    /// Puts one frame into the buffer, to be sent with the next [`Self::send`] or [`Self::flush`].
+    ///
+    /// # Errors
+    /// When the reader is gone.
+    pub async fn feed(&mut self, frame: Frame) -> io::Result<()> {
+        self.0.feed(frame).await
+    }
+
+    /// Sends what is in the buffer.
+    ///
+    /// # Errors
+    /// When the reader is gone.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        SinkExt::<Frame>::flush(&mut self.0).await
+    }
+
+    /// The next frame; `None` at the stream's end.
+    pub async fn receive(&mut self) -> Option<io::Result<Frame>> {
+        self.0.next().await.map(|frame| frame.map(Into::into))
+    }
+
+    /// Returns when the reader is gone; for a writer that has nothing to say for long.
+    pub async fn closed(&mut self) {
+        while let Some(Ok(_)) = self.0.next().await {}
+    }
+
+    /// Ends the stream in order.
+    ///
+    /// # Errors
+    /// When the reader is gone.
+    pub async fn finish(mut self) -> io::Result<()> {
+        SinkExt::<Frame>::close(&mut self.0).await
+    }
+}
+
+/// The controller's end of a bulk connection. Cheap to clone; the connection lives as long as one
+/// clone or one stream does.
+#[derive(Debug, Clone)]
+pub struct Opener {
+    wanted: mpsc::Sender<oneshot::Sender<Result<yamux::Stream, yamux::ConnectionError>>>,
+}
+
+impl Opener {
+    /// Takes the controller's end. The returned future drives the connection: spawn it.
+    pub fn over(io: Box<dyn Bytes>) -> (Self, impl Future<Output = ()> + Send) {
+        let (wanted, requests) = mpsc::channel(16);
+        (Self { wanted }, drive_opener(io, requests))
+    }
+
+    /// Opens a stream, sends the request, and waits for the node's answer.
+    ///
+    /// # Errors
+    /// The node's own error, or `unavailable` when the session is gone.
+    pub async fn open(&self, request: &Request) -> Result<BulkStream, Error> {
+        let (give, opened) = oneshot::channel();
+        self.wanted.send(give).await.map_err(|_| gone())?;
+        let stream = opened.await.map_err(|_| gone())?.map_err(|_| gone())?;
+        let mut stream = BulkStream::over(stream);
+        send_json(&mut stream, request).await.map_err(|_| gone())?;
+        match stream.receive().await {
+            Some(Ok(frame)) => match serde_json::from_slice::<Result<(), Error>>(&frame) {
+                Ok(Ok(())) => Ok(stream),
+                Ok(Err(error)) => Err(error),
+                Err(_) => Err(Error::internal("bulk-answer", "the node answered a stream with something else than an answer")),
+            },
+            _ => Err(gone()),
+        }
+    }
+}
+
+/// The node's end: requests as they come.
+#[derive(Debug)]
+pub struct Acceptor {
+    incoming: mpsc::Receiver<yamux::Stream>,
+}
+
+impl Acceptor {
+    /// Takes the node's end. The returned future drives the connection: spawn it.
+    pub fn over(io: Box<dyn Bytes>) -> (Self, impl Future<Output = ()> + Send) {
+        let (found, incoming) = mpsc::channel(MAX_PENDING);
+        (Self { incoming }, drive_acceptor(io, found))
+    }
+
+    /// The next stream and what it asks for; `None` when the session is gone. A stream that does
+    /// not begin with a request is dropped.
+    pub async fn accept(&mut self) -> Option<Pending> {
+        self.incoming.recv().await.map(|stream| Pending { stream: BulkStream::over(stream) })
+    }
+}
+
+/// A stream that was opened and not yet answered.
+#[derive(Debug)]
+pub struct Pending {
+    stream: BulkStream,
+}
+
+impl Pending {
+    /// Reads what the stream is for.
+    ///
+    /// # Errors
+    /// When the stream ends first or begins with something else.
+    pub async fn request(&mut self) -> io::Result<Request> {
+        match self.stream.receive().await {
+            Some(Ok(frame)) => serde_json::from_slice(&frame).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e)),
+            Some(Err(error)) => Err(error),
+            None => Err(io::ErrorKind::UnexpectedEof.into()),
+        }
+    }
+
+    /// Agrees, and hands out the stream.
+    ///
+    /// # Errors
+    /// When the asker is gone.
+    pub async fn accept(mut self) -> io::Result<BulkStream> {
+        send_json(&mut self.stream, &Ok::<(), Error>(())).await?;
+        Ok(self.stream)
+    }
+
+    /// Refuses.
+    ///
+    /// # Errors
+    /// When the asker is gone.
+    pub async fn refuse(mut self, error: Error) -> io::Result<()> {
+        send_json(&mut self.stream, &Err::<(), _>(error)).await?;
+        self.stream.finish().await
+    }
+}
+
+async fn send_json<T: Serialize>(stream: &mut BulkStream, value: &T) -> io::Result<()> {
+    let frame = serde_json::to_vec(value)?;
+    stream.send(frame.into()).await
+}
+
+fn gone() -> Error {
+    Error::new(ErrorKind::Unavailable, "node-gone", "the node's session ended; try again when the node is back")
+}
+
+fn config() -> yamux::Config {
+    let mut config = yamux::Config::default();
+    config.set_max_connection_receive_window(None);
+    config.set_max_num_streams(MAX_STREAMS);
+    config
+}
+
+/// Opens streams as they are asked for until nobody can ask any more or the connection breaks.
+async fn drive_opener(
+    io: Box<dyn Bytes>,
+    mut requests: mpsc::Receiver<oneshot::Sender<Result<yamux::Stream, yamux::ConnectionError>>>,
+) {
+    let mut connection = yamux::Connection::new(io.compat(), config(), yamux::Mode::Client);
+    let mut waiting = None;
+    std::future::poll_fn(|cx| {
+        loop {
+            if waiting.is_none() {
+                if let Poll::Ready(request) = requests.poll_recv(cx) {
+                    match request {
+                        Some(request) => waiting = Some(request),
+                        // Streams may still be open: the connection goes on until its far end closes.
+                        None => return connection.poll_next_inbound(cx).map(|_| ()),
+                    }
+                }
+            }
+            if let Some(request) = waiting.take() {
+                match connection.poll_new_outbound(cx) {
+                    Poll::Ready(stream) => {
+                        // Whoever asked may be gone; the stream is then dropped, which resets it.
+                        let _ = request.send(stream);
+                        continue;
+                    }
+                    Poll::Pending => waiting = Some(request),
+                }
+            }
+            // A node opens no streams; polling is what moves the bytes of all others.
+            match connection.poll_next_inbound(cx) {
+                Poll::Ready(Some(Ok(uninvited))) => drop(uninvited),
+                Poll::Ready(_) => return Poll::Ready(()),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+    })
+    .await;
+}
+
+/// Passes opened streams on until the connection breaks. A node that does not answer in time lets
+/// them queue; past the queue they are reset, which the controller sees as `unavailable`.
+async fn drive_acceptor(io: Box<dyn Bytes>, found: mpsc::Sender<yamux::Stream>) {
+    let mut connection = yamux::Connection::new(io.compat(), config(), yamux::Mode::Server);
+    let inbound = |connection: &mut yamux::Connection<_>, cx: &mut std::task::Context<'_>| connection.poll_next_inbound(cx);
+    while let Some(Ok(stream)) = std::future::poll_fn(|cx| inbound(&mut connection, cx)).await {
+        let _ = found.try_send(stream);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use bytes::Bytes;
+    use fleet_model::item::workload_kind;
+
+    use super::*;
+
+    fn request(key: &str) -> Request {
+        Request::Logs {
+            item: ItemKey { kind: workload_kind(), key: key.into() },
+            generation: Generation(1),
+            options: LogOptions::default(),
+        }
+    }
+
+    fn pair() -> (Opener, Acceptor) {
+        let (a, b) = tokio::io::duplex(1024);
+        let (opener, drive_a) = Opener::over(Box::new(a));
+        let (acceptor, drive_b) = Acceptor::over(Box::new(b));
+        tokio::spawn(drive_a);
+        tokio::spawn(drive_b);
+        (opener, acceptor)
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_nobody_reads_holds_no_other() {
+        let (opener, mut acceptor) = pair();
+        tokio::spawn(async move {
+            while let Some(mut pending) = acceptor.accept().await {
+                tokio::spawn(async move {
+                    pending.request().await.unwrap();
+                    let mut stream = pending.accept().await.unwrap();
+                    // Far more than any window: ends only if the reader reads or goes away.
+                    for _ in 0..64 {
+                        if stream.send(Bytes::from(vec![7; 256 * 1024])).await.is_err() {
+                            return;
+                        }
+                    }
+                    let _ = stream.finish().await;
+                });
+            }
+        });
+        let stuck = opener.open(&request("stuck")).await.unwrap();
+        let mut read = opener.open(&request("read")).await.unwrap();
+        let mut total = 0;
+        while let Some(frame) = read.receive().await {
+            total += frame.unwrap().len();
+        }
+        assert_eq!(total, 64 * 256 * 1024);
+        drop(stuck);
+    }
+
+    #[tokio::test]
+    async fn a_refusal_reaches_the_asker_and_a_broken_session_is_unavailable() {
+        let (opener, mut acceptor) = pair();
+        let node = tokio::spawn(async move {
+            let mut pending = acceptor.accept().await.unwrap();
+            assert_eq!(pending.request().await.unwrap(), request("a"));
+            pending.refuse(Error::not_found("no-such", "no such workload")).await.unwrap();
+            acceptor
+        });
+        assert_eq!(opener.open(&request("a")).await.unwrap_err().code, "no-such");
+        let mut acceptor = node.await.unwrap();
+        let node = tokio::spawn(async move { drop(acceptor.accept().await.unwrap()) });
+        assert_eq!(opener.open(&request("b")).await.unwrap_err().kind, ErrorKind::Unavailable);
+        node.await.unwrap();
+    }
+}
