@@ -1,6 +1,6 @@
 //! What each area of `cargo xtask test` runs.
 
-use crate::build::components;
+use crate::build::{COMPONENT_TARGET, components};
 use crate::say;
 use crate::slow::{TestTime, from_junit, from_libtest};
 use crate::test::{Area, Needs, Session, Stop};
@@ -76,6 +76,15 @@ const NODE_ONLY: [&str; 5] = [
 /// What a host that is only a node must not contain.
 const NOT_IN_A_NODE: [&str; 2] = ["axum", "cranelift-codegen"];
 
+/// What cargo-deny checks in the components' workspace. The components use a part of what
+/// `deny.toml` allows; the rest is no news.
+#[rustfmt::skip]
+const DENY_COMPONENTS: [&str; 16] = [
+    "--manifest-path", "plugins/Cargo.toml", "--config", "deny.toml", "--target", COMPONENT_TARGET,
+    "check", "--allow", "unmatched-skip", "--allow", "license-not-encountered",
+    "--allow", "license-exception-not-encountered", "bans", "licenses", "sources",
+];
+
 fn format(session: &mut Session<'_>) -> Result<(), Stop> {
     let check = ["fmt", "--all", "--check", "--manifest-path"];
     for manifest in ["Cargo.toml", "plugins/Cargo.toml"] {
@@ -122,21 +131,7 @@ fn deny(session: &mut Session<'_>) -> Result<(), Stop> {
         run(command.current_dir(&workspace.root).args(arguments))
     };
     check(&["check", "bans", "licenses", "sources"])?;
-    // The components use a part of what deny.toml allows; the rest is no news.
-    check(&[
-        "--manifest-path",
-        "plugins/Cargo.toml",
-        "check",
-        "--config",
-        "deny.toml",
-        "--allow",
-        "unmatched-skip",
-        "--allow",
-        "license-not-encountered",
-        "bans",
-        "licenses",
-        "sources",
-    ])?;
+    check(&DENY_COMPONENTS)?;
     // The database of advisories changes without us and may be out of reach: worth reading, but
     // no reason to refuse a change.
     if let Err(message) = check(&["check", "advisories"]) {

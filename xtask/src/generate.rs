@@ -81,7 +81,7 @@ pub(crate) fn check(workspace: &Workspace) -> Result<(), String> {
         return Ok(());
     }
     Err(format!(
-        "{} no longer matches the host; `cargo xtask generate` rewrites it",
+        "not what the host prints: {}; `cargo xtask generate` rewrites them",
         outdated.join(", ")
     ))
 }

@@ -34,7 +34,7 @@ pub(crate) struct Area {
 }
 
 /// What must be there before an area runs.
-#[derive(PartialEq)]
+#[derive(Clone, Copy, PartialEq)]
 pub(crate) enum Needs {
     Sources,
     Build,
@@ -100,12 +100,10 @@ fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
     };
     let rows = run_areas(&mut session, &only);
     summarise(&rows, session.times);
-    let acceptable = |row: &Row| match row.result {
-        Ok(()) => true,
-        Err(Stop::Skipped { .. }) => missing == Missing::Skip,
-        Err(Stop::Failed(_)) => false,
-    };
-    if rows.iter().all(acceptable) {
+    if !rows
+        .iter()
+        .any(|row| matches!(row.result, Err(Stop::Failed(_))))
+    {
         return Ok(());
     }
     Err(Failure::Reported)
@@ -137,12 +135,14 @@ fn run_areas(session: &mut Session<'_>, only: &[&str]) -> Vec<Row> {
     let mut rows = Vec::new();
     let mut built = true;
     if chosen.iter().any(|area| area.needs == Needs::Build) {
-        let row = timed("build", || Ok(build::build(session.workspace)?));
+        let row = timed(session, "build", |session| {
+            Ok(build::build(session.workspace)?)
+        });
         built = row.result.is_ok();
         rows.push(row);
     }
     for area in chosen {
-        rows.push(timed(area.name, || {
+        rows.push(timed(session, area.name, |session| {
             if area.needs == Needs::Build && !built {
                 return Err(Stop::Skipped {
                     why: "the build failed".to_owned(),
@@ -156,9 +156,20 @@ fn run_areas(session: &mut Session<'_>, only: &[&str]) -> Vec<Row> {
     rows
 }
 
-fn timed(name: &'static str, step: impl FnOnce() -> Result<(), Stop>) -> Row {
+/// Runs one step. Where everything missing is installed nothing may be skipped, so there a skip
+/// is a failure.
+fn timed(
+    session: &mut Session<'_>,
+    name: &'static str,
+    step: impl FnOnce(&mut Session<'_>) -> Result<(), Stop>,
+) -> Row {
     let start = Instant::now();
-    let result = step();
+    let result = match step(session) {
+        Err(Stop::Skipped { why, remedy }) if session.missing == Missing::Install => {
+            Err(Stop::Failed(format!("not run: {why}; {remedy}")))
+        }
+        result => result,
+    };
     if let Err(Stop::Failed(message)) = &result {
         say(&format!("{name} FAILED: {message}"));
     }
@@ -194,7 +205,7 @@ impl fmt::Display for Row {
                 write!(formatter, "FAILED: {first}")
             }
             Err(Stop::Skipped { why, remedy }) => {
-                write!(formatter, "skipped: {why}; remedy: {remedy}")
+                write!(formatter, "skipped: {why}; {remedy}")
             }
         }
     }

@@ -4,6 +4,7 @@ use crate::say;
 use crate::test::{Missing, Stop};
 use crate::workspace::{Workspace, on_path, output, run};
 use std::env;
+use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
@@ -41,7 +42,7 @@ pub(crate) fn system_packages(area: &str, missing: Missing) -> Result<(), Stop> 
             Missing::Skip => {
                 return Err(Stop::Skipped {
                     why: format!("there is no `{}`", package.command),
-                    remedy: format!("apt-get install {name}"),
+                    remedy: format!("to get it: apt-get install {name}"),
                 });
             }
             Missing::Install => {
@@ -77,6 +78,7 @@ pub(crate) fn cargo_deny(workspace: &Workspace, missing: Missing) -> Result<Path
             say(&format!(
                 "installing cargo-deny {CARGO_DENY}, 4 to 8 minutes on 2 cores"
             ));
+            let build = folder.join("build");
             run(workspace
                 .cargo([
                     "install",
@@ -87,13 +89,15 @@ pub(crate) fn cargo_deny(workspace: &Workspace, missing: Missing) -> Result<Path
                     "--root",
                 ])
                 .arg(&folder)
-                // Apart from the project's own artefacts, and gone with the next pruning.
-                .env("CARGO_TARGET_DIR", workspace.target.join("tools-build")))?;
+                .env("CARGO_TARGET_DIR", &build))?;
+            if let Err(error) = fs::remove_dir_all(&build) {
+                say(&format!("{} stays behind: {error}", build.display()));
+            }
             Ok(pinned)
         }
         Missing::Skip => on_path("cargo-deny").ok_or_else(|| Stop::Skipped {
             why: "cargo-deny is not installed".to_owned(),
-            remedy: format!("cargo install --locked cargo-deny@{CARGO_DENY}"),
+            remedy: format!("to get it: cargo install --locked cargo-deny@{CARGO_DENY}"),
         }),
     }
 }

@@ -112,6 +112,10 @@ pub struct Item {
     pub generation: Generation,
     /// What should be; `None` is a tombstone: it should be gone.
     pub intent: Option<Value>,
+    /// With a tombstone: how long what still runs may take to end before it is killed, in
+    /// milliseconds; absent = as the last intent said.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub grace_ms: Option<u64>,
     /// What happens on drift.
     #[serde(default)]
     pub mode: Mode,
