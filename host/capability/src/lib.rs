@@ -1,1 +1,28 @@
-//! placeholder
+//! What a plugin may touch, and how it is kept to it.
+//!
+//! A plugin never holds a file, a socket or a process. It names one through an import; this crate
+//! does the deed under the operator's rules and hands out [`Source`]s, streams that the host reads
+//! by itself. Here are programs ([`process`]), their captured output ([`log`]), the folders they
+//! work in ([`workspace`]) and the cgroups that hold them ([`cgroup`]).
+//!
+//! All of it outlives the host: what is true about a process is on disk and in the kernel, never in
+//! this crate's memory, so a host that starts again finds what the one before it left.
+
+pub mod boot;
+pub mod cgroup;
+mod durable;
+mod fault;
+pub mod log;
+pub mod process;
+mod removal;
+pub mod source;
+pub mod workspace;
+
+pub use process::launcher::{Launcher, ResolvedProgram};
+pub use process::local::{LocalProcesses, Options, ShimCommand};
+pub use process::shim::shim_main;
+pub use process::{
+    Caller, ListedProcess, Open, OutputOptions, Prepared, ProcessState, ProcessStatus, Processes, Request,
+};
+pub use source::{Frame, Source, Stream};
+pub use workspace::Workspaces;

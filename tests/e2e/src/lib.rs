@@ -1,1 +1,19 @@
-//! end to end
+//! A fleet-host to test against: the release binary in a data folder of its own.
+//!
+//! `FLEET_HOST_BIN` and `FLEET_PLUGINS_DIR` say what is tested; without them it is what
+//! `cargo xtask build` has built. A host that a test leaves behind is ended with all its workloads.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    clippy::disallowed_methods,
+    clippy::print_stderr,
+    reason = "a test harness: a failure here is a failing test, and it waits for real processes"
+)]
+
+mod host;
+mod process;
+
+pub use host::{Host, HostOptions, Ran, binary, http_get, plugins};
+pub use process::{find_processes, is_alive, wait_for};

@@ -1,0 +1,172 @@
+//! Making, entering, ending and removing groups.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+
+use super::Placement;
+
+/// How long to wait for all tasks of a v1 group to stand still. One that is in the middle of a
+/// system call takes a moment; one that never does is signalled all the same.
+const FREEZE: Duration = Duration::from_millis(500);
+
+/// How long to try to remove a group: the kernel lets go of it a moment after its last process.
+const REMOVE: Duration = Duration::from_millis(500);
+
+const STEP: Duration = Duration::from_millis(5);
+
+impl Placement {
+    /// Moves the calling process, a shim, out of the host's group.
+    pub(crate) fn enter_shims(&self) -> io::Result<()> {
+        self.shims().map_or(Ok(()), |shims| enter(shims))
+    }
+
+    /// Ends all processes that are in it now. With v2 none can escape; with v1 none can fork
+    /// meanwhile. Fine when there is no group.
+    pub(crate) fn kill(&self) -> io::Result<()> {
+        match self {
+            Self::V2 { group, .. } => kill_v2(group),
+            Self::V1 { freezer, .. } => kill_v1(freezer),
+            Self::None => Ok(()),
+        }
+    }
+
+    /// The processes in it, those that ended but were not collected left out by the kernel.
+    pub(crate) fn processes(&self) -> io::Result<Vec<Pid>> {
+        match self {
+            Self::V2 { group, .. } => processes(group),
+            Self::V1 { freezer, .. } => processes(freezer),
+            Self::None => Ok(Vec::new()),
+        }
+    }
+
+    /// Removes its groups, which must be empty. Fine when they are gone.
+    pub(crate) fn remove(&self) -> io::Result<()> {
+        let mut answer = Ok(());
+        for group in self.groups() {
+            let removed = remove(&group);
+            if answer.is_ok() {
+                answer = removed;
+            }
+        }
+        answer
+    }
+
+    /// Removes the folders this host's groups lie in, if nothing else is in them.
+    pub(crate) fn remove_parents(&self) {
+        let shims = self.shims().cloned();
+        for folder in shims.into_iter().chain(self.groups()) {
+            // The group itself is gone; `fleet-host/TAG` and `fleet-host` are what may go. A
+            // folder that something is in refuses, which is as it should be.
+            for parent in std::iter::once(folder.as_path()).chain(folder.ancestors().skip(1).take(2)) {
+                let _ = fs::remove_dir(parent);
+            }
+        }
+    }
+}
+
+/// Moves the calling process into a group, which is made if it is not there.
+pub(crate) fn enter(group: &Path) -> io::Result<()> {
+    let mut tries = 0;
+    loop {
+        let moved = fs::create_dir_all(group).and_then(|()| fs::write(group.join("cgroup.procs"), "0"));
+        match moved {
+            // Somebody else just removed an empty folder on the way.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 20 => tries += 1,
+            other => return other,
+        }
+    }
+}
+
+fn kill_v2(group: &Path) -> io::Result<()> {
+    match fs::write(group.join("cgroup.kill"), "1") {
+        Err(error) if error.kind() == io::ErrorKind::NotFound && group.exists() => {
+            // Before Linux 5.14.
+            fs::write(group.join("cgroup.freeze"), "1")?;
+            let signalled = signal_all(group);
+            fs::write(group.join("cgroup.freeze"), "0")?;
+            signalled
+        }
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
+        other => other,
+    }
+}
+
+fn kill_v1(group: &Path) -> io::Result<()> {
+    let state = group.join("freezer.state");
+    if let Err(error) = fs::write(&state, "FROZEN") {
+        return if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) };
+    }
+    let mut waited = Duration::ZERO;
+    while waited < FREEZE && fs::read_to_string(&state).is_ok_and(|text| text.trim() != "FROZEN") {
+        thread::sleep(STEP);
+        waited += STEP;
+    }
+    let signalled = signal_all(group);
+    // Whatever went wrong before: a group left frozen would never end.
+    fs::write(&state, "THAWED")?;
+    signalled
+}
+
+fn signal_all(group: &Path) -> io::Result<()> {
+    for pid in processes(group)? {
+        // It may have ended meanwhile, which is what was wanted.
+        let _ = kill_process(pid, Signal::KILL);
+    }
+    Ok(())
+}
+
+/// A group and those a program made below it, the lowest first.
+fn tree(group: &Path) -> io::Result<Vec<PathBuf>> {
+    let mut found = vec![group.to_path_buf()];
+    let mut next = 0;
+    while let Some(folder) = found.get(next).cloned() {
+        next += 1;
+        let entries = match fs::read_dir(&folder) {
+            Ok(entries) => entries,
+            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) => return Err(error),
+        };
+        for entry in entries.filter_map(Result::ok) {
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                found.push(entry.path());
+            }
+        }
+    }
+    found.reverse();
+    Ok(found)
+}
+
+fn processes(group: &Path) -> io::Result<Vec<Pid>> {
+    let mut found = Vec::new();
+    for folder in tree(group)? {
+        match fs::read_to_string(folder.join("cgroup.procs")) {
+            Ok(text) => found.extend(text.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?))),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+    }
+    Ok(found)
+}
+
+fn remove(group: &Path) -> io::Result<()> {
+    let mut waited = Duration::ZERO;
+    for folder in tree(group)? {
+        loop {
+            match fs::remove_dir(&folder) {
+                Ok(()) => break,
+                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                Err(error) if error.kind() == io::ErrorKind::ResourceBusy && waited < REMOVE => {
+                    thread::sleep(STEP);
+                    waited += STEP;
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,201 @@
+//! Programs: what a plugin may ask for, and what is promised.
+//!
+//! A process belongs to one try (generation and attempt) of one workload and to the plugin that
+//! prepared it: another plugin's reference is `not-found`. Between `prepare` and `remove` its truth
+//! lies in a folder of its own, its *slot* ([`slot`]), and in the kernel. A small program, the
+//! *shim* ([`shim`]), parents it, keeps its output and records its end, so the host may come and go.
+//!
+//! * **At most one start per slot.** Whoever executes must first create the slot's claim; of many
+//!   at once one succeeds, and the others answer from what that one did.
+//! * **Exited means gone.** An exit is recorded after all descendants have ended and all output
+//!   is in the log.
+//! * **Lost is said, not guessed around.** What was claimed and is gone without a record is lost.
+
+pub(crate) mod end;
+pub mod environment;
+pub(crate) mod evidence;
+pub mod launcher;
+pub mod local;
+pub(crate) mod program;
+pub(crate) mod record;
+pub(crate) mod reference;
+pub mod shim;
+pub(crate) mod signals;
+pub(crate) mod slot;
+pub(crate) mod start;
+pub(crate) mod tree;
+
+use std::collections::BTreeMap;
+
+use async_trait::async_trait;
+use fleet_model::driver::{Exit, KillTarget};
+use fleet_model::{Error, Name, Op, WorkloadId};
+use serde::{Deserialize, Serialize};
+
+pub use launcher::Launcher;
+
+use crate::source::Source;
+
+/// On whose behalf a call is made.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Caller {
+    /// The plugin; what it prepared is its own.
+    pub plugin: Name,
+}
+
+/// What to start.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Request {
+    /// The name of the launcher it goes through.
+    pub launcher: Name,
+    /// The workload it belongs to; its workspace is the working directory.
+    pub workload: WorkloadId,
+    /// Program and arguments, not parsed by a shell.
+    pub command: Vec<String>,
+    /// Its environment, but for what [`environment`] adds below it.
+    pub env: BTreeMap<String, String>,
+}
+
+/// A process that can be started.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Prepared {
+    /// `WORKLOAD/GENERATION.ATTEMPT`: how it is named from now on.
+    pub reference: String,
+    /// How it can be ended by others; absent where there is no cgroup.
+    pub kill_target: Option<KillTarget>,
+}
+
+/// What a process does.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum ProcessState {
+    /// Prepared, never started.
+    Prepared,
+    /// Running, or ending: something of it may still be there.
+    Running,
+    /// Over; nothing of it runs. One that could not be executed has the code 126 or 127.
+    Exited(Exit),
+    /// It was started, is gone, and nobody knows how it ended. The text says why.
+    Lost(String),
+}
+
+/// One look at a process.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ProcessStatus {
+    /// What it does.
+    pub state: ProcessState,
+    /// Its number; absent before it started and after it ended.
+    pub pid: Option<u32>,
+    /// When it started, in Unix milliseconds; absent before it started.
+    pub started_at_ms: Option<u64>,
+    /// `pid`, `isolation`, `signal` when one ended it, `start-error` when it could not be executed,
+    /// `shim` = `lost` when its keeper is gone and its end will not be known.
+    pub attributes: BTreeMap<String, String>,
+}
+
+/// What part of the output.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct OutputOptions {
+    /// Go on as more is written, until the source is dropped or the logs are removed.
+    pub follow: bool,
+    /// Only what was written at or after this Unix time in milliseconds.
+    pub since_ms: Option<u64>,
+    /// Only the last lines.
+    pub tail: Option<u64>,
+    /// Go on after this place, as [`crate::Frame::cursor`] gave it; `tail` is ignored then.
+    pub cursor: Option<String>,
+}
+
+/// Which end of a process a source shows.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Open {
+    /// Captured stdout and stderr of all tries of the workload.
+    Output(OutputOptions),
+    /// Nothing, until it closes when the process has ended and its end is recorded. Of a process
+    /// that was never started it stays open.
+    End,
+}
+
+/// One process that is known here.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ListedProcess {
+    /// How it is named.
+    pub reference: String,
+    /// Its workload's id.
+    pub workload: String,
+    /// The intent it was prepared for.
+    pub generation: u64,
+}
+
+/// Programs, started through an operator's launchers.
+///
+/// Every call that changes something takes an op; the same op again has the same effect and
+/// answer. No call waits for the program.
+#[async_trait]
+pub trait Processes: Send + Sync + 'static {
+    /// How this machine isolates processes: `isolation`, and `isolation-reason` where it is weaker
+    /// than it could be.
+    fn facilities(&self) -> BTreeMap<String, String>;
+
+    /// Checks the request against the launcher and reserves what a start needs. Nothing runs yet.
+    ///
+    /// # Errors
+    /// `invalid` (`program-missing`, `program-is-directory`, `program-not-executable`, ...), `denied`
+    /// (`no-launcher-rule`), `conflict` when the op already prepared something else.
+    async fn prepare(
+        &self,
+        caller: &Caller,
+        launcher: &Launcher,
+        op: &Op,
+        request: Request,
+    ) -> Result<Prepared, Error>;
+
+    /// Starts it, at most once; a repeat answers what the first did.
+    ///
+    /// # Errors
+    /// `invalid` when it cannot be executed, `other` with the code `start-lost` when a start was
+    /// under way and nobody knows what became of it, `deadline` when it takes too long to tell.
+    async fn start(&self, caller: &Caller, op: &Op, reference: &str) -> Result<ProcessStatus, Error>;
+
+    /// Sends a signal (`TERM` or `SIGTERM`) to the program's process group. Fine when none runs.
+    ///
+    /// # Errors
+    /// `invalid` for an unknown signal.
+    async fn signal(&self, caller: &Caller, op: &Op, reference: &str, signal: &str) -> Result<(), Error>;
+
+    /// Ends it and all its descendants. One that was not started never will be.
+    ///
+    /// # Errors
+    /// `unavailable` when it cannot be told whether it runs.
+    async fn kill(&self, caller: &Caller, op: &Op, reference: &str) -> Result<(), Error>;
+
+    /// Looks at it.
+    ///
+    /// # Errors
+    /// `not-found`.
+    async fn inspect(&self, caller: &Caller, reference: &str) -> Result<ProcessStatus, Error>;
+
+    /// Ends what is left of it and removes its records and cgroup. Output stays. Fine when it is
+    /// gone already.
+    ///
+    /// # Errors
+    /// `deadline` when it does not end in time: ask again.
+    async fn remove(&self, caller: &Caller, op: &Op, reference: &str) -> Result<(), Error>;
+
+    /// The caller's processes in order of their references, from after `cursor`; and the cursor of
+    /// the next page, if there is one.
+    ///
+    /// # Errors
+    /// `unavailable` when the folder cannot be read.
+    async fn list(
+        &self,
+        caller: &Caller,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<(Vec<ListedProcess>, Option<String>), Error>;
+
+    /// Opens a stream of it.
+    ///
+    /// # Errors
+    /// `not-found`, and `invalid` for a cursor that is none.
+    async fn open(&self, caller: &Caller, reference: &str, what: Open) -> Result<Source, Error>;
+}

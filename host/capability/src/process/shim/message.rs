@@ -1,0 +1,53 @@
+//! What host, shim and waiting child say to each other: one JSON line each.
+
+use std::collections::BTreeMap;
+use std::path::PathBuf;
+
+use fleet_model::Error;
+use serde::{Deserialize, Serialize};
+
+use crate::log::LogLimits;
+
+/// Host to shim, all of its stdin.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct Order {
+    /// The program's whole environment.
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) limits: LogLimits,
+}
+
+/// Shim to host, on its stdout.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "answer")]
+pub(crate) enum Answer {
+    /// The program runs.
+    Started,
+    /// The slot was claimed before: it tells what became of it.
+    Claimed,
+    /// It does not run, because of this.
+    Failed { error: Error },
+}
+
+/// Shim to child.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct ExecOrder {
+    pub(crate) program: PathBuf,
+    pub(crate) command: Vec<String>,
+    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) workspace: PathBuf,
+    /// The cgroups to enter.
+    pub(crate) groups: Vec<PathBuf>,
+}
+
+/// Child to shim. Silence and a closed line after the word to go mean: it became the program.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "answer")]
+pub(crate) enum ExecAnswer {
+    /// It waits for the word.
+    Ready,
+    Failed {
+        doing: String,
+        /// The system's error number, if it was the system.
+        errno: Option<i32>,
+    },
+}

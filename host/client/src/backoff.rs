@@ -1,0 +1,99 @@
+//! How long to leave a server alone that does not answer, and when to give up.
+
+use std::time::Duration;
+
+use fleet_seam::Entropy;
+
+use crate::client::Client;
+use crate::request::millis;
+
+/// The first pause, before jitter.
+const FIRST: Duration = Duration::from_millis(50);
+/// The longest pause, before jitter.
+const LONGEST: Duration = Duration::from_secs(2);
+/// A connection that lived this long was a good one, even if nothing came over it.
+const LIVED: Duration = Duration::from_secs(1);
+
+/// Pauses that double, each with jitter so that many clients do not return as one.
+#[derive(Debug)]
+pub(crate) struct Backoff {
+    next: Duration,
+}
+
+impl Backoff {
+    /// Starts short.
+    pub(crate) fn new() -> Self {
+        Self { next: FIRST }
+    }
+
+    /// The next pause, between half and one and a half of the step.
+    pub(crate) fn pause(&mut self, entropy: &dyn Entropy) -> Duration {
+        let pause = entropy.jitter(self.next);
+        self.next = (self.next * 2).min(LONGEST);
+        pause
+    }
+}
+
+/// What a follower knows of its connection: whether there ever was one, and since when it is gone.
+#[derive(Debug)]
+pub(crate) struct Outage {
+    connected_ms: Option<u64>,
+    since_ms: Option<u64>,
+    backoff: Backoff,
+}
+
+impl Outage {
+    /// Never connected.
+    pub(crate) fn new() -> Self {
+        Self { connected_ms: None, since_ms: None, backoff: Backoff::new() }
+    }
+
+    /// The server took the request.
+    pub(crate) fn connected(&mut self, client: &Client) {
+        self.connected_ms = Some(client.clock().boot_ms());
+    }
+
+    /// Something came: whatever was wrong is over.
+    pub(crate) fn received(&mut self) {
+        self.since_ms = None;
+        self.backoff = Backoff::new();
+    }
+
+    /// The connection is gone. Returns after a pause whether to try again: not when there never was
+    /// a connection, and not when patience is over.
+    pub(crate) async fn lost(&mut self, client: &Client) -> bool {
+        let Some(connected_ms) = self.connected_ms else { return false };
+        let now = client.clock().boot_ms();
+        let since = match self.since_ms {
+            // Still the same outage: not connected since, or only for a moment.
+            Some(since) if connected_ms <= since || now < connected_ms + millis(LIVED) => since,
+            _ => {
+                self.received();
+                *self.since_ms.insert(now)
+            }
+        };
+        if now.saturating_sub(since) >= millis(client.patience()) {
+            return false;
+        }
+        client.clock().sleep(self.backoff.pause(client.entropy())).await;
+        true
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fleet_seam::SeededEntropy;
+
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_a_bound() {
+        let (mut backoff, entropy) = (Backoff::new(), SeededEntropy::new(1));
+        assert!(backoff.pause(&entropy) <= FIRST * 3 / 2);
+        for _ in 0..20 {
+            backoff.pause(&entropy);
+        }
+        let late = backoff.pause(&entropy);
+        assert!(late >= LONGEST / 2 && late <= LONGEST * 3 / 2, "{late:?}");
+    }
+}

@@ -1,0 +1,92 @@
+//! What can go wrong between a caller and a host.
+
+use std::error::Error as StdError;
+
+use fleet_model::{Error, ErrorKind};
+
+/// A request that did not do what was asked.
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    /// The server's address cannot be used.
+    #[error("`{server}` is not a server address: {problem}")]
+    Address {
+        /// What was given.
+        server: String,
+        /// What is wrong with it.
+        problem: &'static str,
+    },
+    /// Nobody listens there.
+    #[error("nothing answers at {server}")]
+    Unreachable {
+        /// The server's base address.
+        server: String,
+        /// What the network said.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// Somebody listened, and the connection broke before the answer was complete.
+    #[error("the connection to {server} broke")]
+    Broken {
+        /// The server's base address.
+        server: String,
+        /// What the network said.
+        #[source]
+        source: Box<dyn StdError + Send + Sync>,
+    },
+    /// No answer in time.
+    #[error("{server} took the request and did not answer in time")]
+    Silent {
+        /// The server's base address.
+        server: String,
+    },
+    /// The API refused or failed; `error` is what it said.
+    #[error("{error}")]
+    Api {
+        /// The HTTP status, 0 where the error came inside a stream.
+        status: u16,
+        /// What the API said.
+        error: Error,
+    },
+    /// An answer that is none of this API.
+    #[error("{server} answered {path} with something that is not this API: {problem}")]
+    Foreign {
+        /// The server's base address.
+        server: String,
+        /// What was asked for.
+        path: String,
+        /// What came instead.
+        problem: String,
+    },
+}
+
+impl ClientError {
+    /// The kind of failure, in the words of the API.
+    #[must_use]
+    pub fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Address { .. } => ErrorKind::Invalid,
+            Self::Unreachable { .. } | Self::Broken { .. } => ErrorKind::Unavailable,
+            Self::Silent { .. } => ErrorKind::Deadline,
+            Self::Api { error, .. } => error.kind,
+            Self::Foreign { .. } => ErrorKind::Other,
+        }
+    }
+
+    /// Whether what was named does not exist.
+    #[must_use]
+    pub fn is_not_found(&self) -> bool {
+        self.kind() == ErrorKind::NotFound
+    }
+
+    /// Whether the API refused the token, or wants one.
+    #[must_use]
+    pub fn is_unauthenticated(&self) -> bool {
+        matches!(self, Self::Api { status: 401, .. })
+    }
+
+    /// Whether the connection, not the request, is the trouble.
+    #[must_use]
+    pub(crate) fn is_connection(&self) -> bool {
+        matches!(self, Self::Unreachable { .. } | Self::Broken { .. })
+    }
+}

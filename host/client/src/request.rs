@@ -1,0 +1,163 @@
+//! One request and its answer: headers, retries, errors.
+
+use std::time::Duration;
+
+use fleet_model::Error;
+use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
+use reqwest::{Method, RequestBuilder, Response};
+use serde::de::DeserializeOwned;
+
+use crate::backoff::Backoff;
+use crate::client::Client;
+use crate::error::ClientError;
+use crate::problem;
+
+/// How long a plain request may take, the answer's body included.
+const ANSWER: Duration = Duration::from_secs(30);
+/// How long to keep sending a request whose answer was lost.
+const RESEND: Duration = Duration::from_secs(10);
+
+/// What to ask for.
+#[derive(Debug, Clone)]
+pub(crate) struct Ask {
+    method: Method,
+    path: String,
+    query: Vec<(&'static str, String)>,
+    body: Option<serde_json::Value>,
+}
+
+impl Ask {
+    /// Something that changes nothing.
+    pub(crate) fn get(path: impl Into<String>) -> Self {
+        Self { method: Method::GET, path: path.into(), query: Vec::new(), body: None }
+    }
+
+    /// Something new, or something to do.
+    pub(crate) fn post(path: impl Into<String>, body: serde_json::Value) -> Self {
+        Self { method: Method::POST, path: path.into(), query: Vec::new(), body: Some(body) }
+    }
+
+    /// Something to remove.
+    pub(crate) fn delete(path: impl Into<String>) -> Self {
+        Self { method: Method::DELETE, path: path.into(), query: Vec::new(), body: None }
+    }
+
+    /// The same with a query.
+    pub(crate) fn with(mut self, query: Vec<(&'static str, String)>) -> Self {
+        self.query.extend(query);
+        self
+    }
+}
+
+impl Client {
+    /// Asks, and reads the answer as JSON. Sends again while answers get lost; a request that changes
+    /// something carries one key however often it is sent.
+    pub(crate) async fn json<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, ClientError> {
+        let mut headers = HeaderMap::new();
+        if ask.method != Method::GET {
+            let key = format!("{:032x}", self.entropy().bits());
+            if let Ok(key) = HeaderValue::from_str(&key) {
+                headers.insert("idempotency-key", key);
+            }
+        }
+        let give_up_at = self.clock().boot_ms() + millis(RESEND);
+        let mut backoff = Backoff::new();
+        let mut reached = false;
+        loop {
+            let request = self.request(&ask).headers(headers.clone()).timeout(ANSWER);
+            let failure = match self.answer(&ask, request).await {
+                Ok(answer) => return Ok(answer),
+                Err(failure) => failure,
+            };
+            // Refused at once means that nobody is there; refused after it was heard means a restart.
+            reached |= matches!(failure, ClientError::Broken { .. });
+            let again = reached && failure.is_connection();
+            if !again || self.clock().boot_ms() >= give_up_at {
+                return Err(failure);
+            }
+            self.clock().sleep(backoff.pause(self.entropy())).await;
+        }
+    }
+
+    async fn answer<T: DeserializeOwned>(
+        &self,
+        ask: &Ask,
+        request: RequestBuilder,
+    ) -> Result<T, ClientError> {
+        let response = self.checked(request).await?;
+        let body = response.bytes().await.map_err(|error| self.network(error))?;
+        serde_json::from_slice(&body).map_err(|error| self.foreign(&ask.path, error.to_string()))
+    }
+
+    /// Asks for a stream of this media type: no time limit, no second try.
+    pub(crate) async fn stream(
+        &self,
+        ask: &Ask,
+        accept: &'static str,
+        more: HeaderMap,
+    ) -> Result<Response, ClientError> {
+        let request = self.request(ask).header(ACCEPT, accept).headers(more);
+        let response = self.checked(request).await?;
+        let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok());
+        if kind.is_some_and(|kind| kind.starts_with(accept)) {
+            return Ok(response);
+        }
+        let problem = format!("{} instead of {accept}", kind.unwrap_or("no content type"));
+        Err(self.foreign(&ask.path, problem))
+    }
+
+    fn request(&self, ask: &Ask) -> RequestBuilder {
+        let url = format!("{}{}", self.server(), ask.path);
+        let mut request = self.http().request(ask.method.clone(), url);
+        if !ask.query.is_empty() {
+            request = request.query(&ask.query);
+        }
+        if let Some(token) = self.token() {
+            request = request.bearer_auth(token);
+        }
+        match &ask.body {
+            Some(body) => request.json(body),
+            None => request,
+        }
+    }
+
+    /// Sends, and turns an answer with an error status into that error.
+    async fn checked(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+        let response = request.send().await.map_err(|error| self.network(error))?;
+        let status = response.status();
+        if status.is_success() {
+            return Ok(response);
+        }
+        let status = status.as_u16();
+        let body = response.bytes().await.map_err(|error| self.network(error))?;
+        Err(ClientError::Api { status, error: problem::from_body(status, &body) })
+    }
+
+    /// Sorts what the network said by what it means for the caller.
+    pub(crate) fn network(&self, error: reqwest::Error) -> ClientError {
+        let server = self.server().to_owned();
+        let source = Box::new(error.without_url());
+        if source.is_connect() {
+            ClientError::Unreachable { server, source }
+        } else if source.is_timeout() {
+            ClientError::Silent { server }
+        } else {
+            ClientError::Broken { server, source }
+        }
+    }
+
+    /// An answer that cannot be read.
+    pub(crate) fn foreign(&self, path: &str, problem: String) -> ClientError {
+        ClientError::Foreign { server: self.server().to_owned(), path: path.to_owned(), problem }
+    }
+}
+
+/// An error that came inside a stream.
+pub(crate) fn streamed(error: Error) -> ClientError {
+    ClientError::Api { status: 0, error }
+}
+
+/// A duration as the clock counts.
+pub(crate) fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

@@ -1,0 +1,41 @@
+//! What every part of a node works with.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use fleet_model::NodeId;
+use fleet_model::id::RunId;
+use fleet_model::plugin::Plugin;
+use fleet_plugin::Drivers;
+use fleet_seam::{Clock, Entropy};
+use fleet_store::Store;
+
+use crate::board::Board;
+use crate::files::Files;
+use crate::state::NodeState;
+
+/// Shared by the node's tasks.
+pub(crate) struct Context {
+    pub(crate) node: NodeId,
+    pub(crate) name: String,
+    pub(crate) labels: BTreeMap<String, String>,
+    pub(crate) run: RunId,
+    pub(crate) boot: String,
+    pub(crate) store: Store<NodeState>,
+    pub(crate) drivers: Arc<dyn Drivers>,
+    pub(crate) files: Arc<dyn Files>,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) board: Board,
+}
+
+impl Context {
+    /// The node's plugins, as its controller is told of them.
+    pub(crate) fn plugins(&self) -> Vec<Plugin> {
+        let mut plugins = self.drivers.plugins();
+        for plugin in &mut plugins {
+            plugin.node.clone_from(&self.name);
+        }
+        plugins
+    }
+}

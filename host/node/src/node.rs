@@ -1,0 +1,149 @@
+//! One node, from its store to its session.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use fleet_model::{Error, Name, NodeId};
+use fleet_model::plugin::{PluginKind, PluginState};
+use fleet_plugin::Drivers;
+use fleet_protocol::transport::Dialer;
+use fleet_seam::{Clock, Entropy, Ids};
+use fleet_store::Store;
+use tokio_util::sync::CancellationToken;
+
+use crate::board::Board;
+use crate::context::Context;
+use crate::files::Files;
+use crate::hub::Hub;
+use crate::readiness::Readiness;
+use crate::reconcile::recover::recover;
+use crate::session;
+use crate::state::{Identity, NodeState};
+use crate::sweep::sweep;
+
+/// How a node is set up.
+#[derive(Debug, Clone)]
+pub struct NodeOptions {
+    /// Its name.
+    pub name: String,
+    /// Its labels.
+    pub labels: BTreeMap<String, String>,
+    /// The kernel's id of this boot of the machine; see [`machine_boot_id`].
+    pub boot: String,
+}
+
+/// The kernel's id of this boot.
+///
+/// # Errors
+/// Where `/proc` is not mounted.
+pub fn machine_boot_id() -> Result<String, Error> {
+    std::fs::read_to_string("/proc/sys/kernel/random/boot_id")
+        .map(|id| id.trim().to_owned())
+        .map_err(|error| Error::unsupported("no-proc", format!("/proc must be mounted: {error}")))
+}
+
+/// What a node works with.
+pub struct Parts {
+    /// Its memory.
+    pub store: Store<NodeState>,
+    /// Its backends.
+    pub drivers: Arc<dyn Drivers>,
+    /// The folders of its workloads.
+    pub files: Arc<dyn Files>,
+    /// How it reaches its controller.
+    pub dialer: Arc<dyn Dialer>,
+    /// Its time.
+    pub clock: Arc<dyn Clock>,
+    /// Its randomness.
+    pub entropy: Arc<dyn Entropy>,
+}
+
+/// One node. Workloads run whether or not it does.
+pub struct Node {
+    context: Arc<Context>,
+    dialer: Arc<dyn Dialer>,
+    readiness: Arc<Readiness>,
+}
+
+impl Node {
+    /// Takes up the identity in the store, or makes one.
+    ///
+    /// # Errors
+    /// When the store cannot be written.
+    pub async fn open(options: NodeOptions, parts: Parts) -> Result<Self, Error> {
+        let Parts { store, drivers, files, dialer, clock, entropy } = parts;
+        let ids = Ids::new(clock.clone(), entropy.clone());
+        let fresh = Identity { node: ids.node(), outbox: ids.store(), session: 0, seen: None };
+        let identity = store
+            .write(move |tx| -> Result<Identity, Infallible> {
+                if let Some(identity) = tx.get::<Identity>(&Identity::KEY) {
+                    return Ok(Identity::clone(&identity));
+                }
+                tx.put(fresh.clone());
+                Ok(fresh)
+            })
+            .await
+            .map_err(|error| Error::unavailable("node-store", format!("the node's store cannot be written: {error}")))?;
+        let context = Arc::new(Context {
+            node: identity.node,
+            name: options.name,
+            labels: options.labels,
+            run: ids.run(),
+            boot: options.boot,
+            store,
+            drivers,
+            files,
+            clock,
+            entropy,
+            board: Board::default(),
+        });
+        Ok(Self { context, dialer, readiness: Arc::new(Readiness::default()) })
+    }
+
+    /// Its id.
+    #[must_use]
+    pub fn id(&self) -> NodeId {
+        self.context.node
+    }
+
+    /// Whether it can do its work.
+    #[must_use]
+    pub fn readiness(&self) -> Arc<Readiness> {
+        self.readiness.clone()
+    }
+
+    /// Finds its workloads again, then works until `stop`. Nothing is stopped by stopping it.
+    pub async fn run(self, stop: CancellationToken) {
+        let hub = Arc::new(Hub::new(self.context.clone(), stop.child_token()));
+        tokio::select! {
+            recovered = recover(&self.context) => hub.resume(recovered),
+            () = stop.cancelled() => return,
+        }
+        let session = session::keep(self.context.clone(), hub.clone(), self.readiness, self.dialer, stop.clone());
+        tokio::join!(session, sweep_backends(&self.context, &stop));
+        hub.ended().await;
+    }
+}
+
+/// Sweeps each backend once, when it is first active.
+async fn sweep_backends(context: &Arc<Context>, stop: &CancellationToken) {
+    let mut changes = context.drivers.changes();
+    let mut swept = BTreeSet::<Name>::new();
+    loop {
+        for plugin in context.drivers.plugins() {
+            let active = plugin.state == PluginState::Active && plugin.kind == Some(PluginKind::Backend);
+            if let (true, Ok(name)) = (active, plugin.name.parse::<Name>())
+                && swept.insert(name.clone())
+            {
+                sweep(context, &name).await;
+            }
+        }
+        tokio::select! {
+            changed = changes.changed() => if changed.is_err() {
+                return stop.cancelled().await;
+            },
+            () = stop.cancelled() => return,
+        }
+    }
+}

@@ -1,0 +1,395 @@
+//! Does one step: at most one call to the backend, at most one transaction.
+
+use std::collections::BTreeSet;
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleet_capability::source::Source;
+use fleet_model::driver::{Creation, Observation, RunState};
+use fleet_model::event::Event;
+use fleet_model::item::ItemKey;
+use fleet_model::workload::WorkloadIntent;
+use fleet_model::{Error, ErrorKind, Verb};
+use fleet_plugin::Driver;
+use fleet_store::WriteError;
+
+use super::live::{Live, Retry, Sent};
+use super::plan::Step;
+use super::transition;
+use crate::context::Context;
+use crate::ports::{self, Network};
+use crate::spec;
+use crate::state::{Record, Run, Stage};
+
+/// The store takes no more writes: the node ends, and a new one reads what is true.
+#[derive(Debug)]
+pub(super) struct Halted;
+
+/// One workload's hands: what [`super::supervise`] drives.
+pub(super) struct Executor {
+    pub(super) context: Arc<Context>,
+    pub(super) key: ItemKey,
+    pub(super) live: Live,
+    /// The open watch, when `live.watched`.
+    pub(super) watch: Option<Source>,
+}
+
+/// What kind of failure back-off applies to.
+#[derive(Clone, Copy)]
+enum Repeat {
+    /// The plan decides by the error whether to go on.
+    AsPlanned,
+    /// Whatever the error, it is tried again.
+    Always,
+}
+
+impl Executor {
+    /// Does `step`. A failing call is remembered in `live.retry`; only a dead store is an error.
+    pub(super) async fn execute(
+        &mut self,
+        step: Step,
+        record: &Record,
+        intent: Option<&WorkloadIntent>,
+    ) -> Result<(), Halted> {
+        let repeat = match &step {
+            Step::Create | Step::Start => Repeat::AsPlanned,
+            _ => Repeat::Always,
+        };
+        let done = match (step, record.run.as_ref(), intent) {
+            (Step::Begin, _, Some(intent)) => self.begin(record, intent).await,
+            (Step::Create, Some(run), _) => self.create(record, run).await,
+            (Step::Start, Some(run), _) => self.start(record, run).await,
+            (Step::Look, Some(run), _) => self.look(run).await,
+            (Step::Watch, Some(run), _) => self.open_watch(run).await,
+            (Step::Stop, Some(run), _) => self.stop(record, run).await,
+            (Step::Kill, Some(run), _) => self.kill(record, run).await,
+            (Step::Record(stage), Some(run), _) => self.record(record, run, stage).await,
+            (Step::Destroy, Some(run), _) => self.destroy(record, run).await,
+            (Step::Remove, None, None) => self.remove().await,
+            _ => Ok(()),
+        };
+        match done {
+            Ok(()) => {
+                self.live.retry = None;
+                Ok(())
+            }
+            Err(Trouble::Call(error)) => {
+                self.fail(error, repeat);
+                Ok(())
+            }
+            Err(Trouble::Halted) => Err(Halted),
+        }
+    }
+
+    async fn begin(&mut self, record: &Record, intent: &WorkloadIntent) -> Result<(), Trouble> {
+        let driver = self.context.drivers.driver(&intent.spec.backend)?;
+        let network = match driver.description().attributes.get("network").map(String::as_str) {
+            Some("mapped") => Network::Mapped,
+            _ => Network::Shared,
+        };
+        let others = self.context.store.snapshot().state.items.len();
+        let wanted = intent.spec.ports.clone();
+        let held = ports::Candidates::find(ports::candidates_for(wanted.len(), others))?;
+        let (free, boot, intent) = (held.numbers(), self.context.boot.clone(), intent.clone());
+        let (key, generation) = (self.key.clone(), record.item.generation);
+        let begun = self.context.store.write(move |tx| -> Result<(), Error> {
+            let Some(record) = tx.get::<Record>(&key) else { return Ok(()) };
+            // The intent moved on meanwhile: the next step is planned on the newer one.
+            if record.item.generation != generation || record.run.is_some() {
+                return Ok(());
+            }
+            let taken: BTreeSet<u16> = tx
+                .state()
+                .items
+                .values()
+                .filter(|other| other.item.id != key)
+                .flat_map(|other| other.ports.values().copied())
+                .collect();
+            let chosen = ports::choose(&wanted, &record.ports, network, &free, &taken)?;
+            let mut record = Record::clone(&record);
+            transition::begin(&mut record, &intent, chosen, &boot);
+            tx.put(record);
+            Ok(())
+        });
+        begun.await.map_err(|error| match error {
+            WriteError::Refused(error) => Trouble::Call(error),
+            other => Trouble::from_write(other),
+        })?;
+        self.live = Live::default();
+        self.watch = None;
+        Ok(())
+    }
+
+    async fn create(&mut self, record: &Record, run: &Run) -> Result<(), Trouble> {
+        let driver = self.driver(run)?;
+        let Some(intent) = &run.intent else {
+            return Err(Error::internal("run-record", "the record of this run does not say what it is for").into());
+        };
+        let workload = spec::workload(&self.context, record, run, intent)?;
+        match driver.create(&transition::op(record, run, Verb::Create), &workload).await? {
+            Creation::Ready { handle, kill_target } => {
+                self.live.progress = None;
+                self.update_run(move |run| transition::created(run, handle, kill_target)).await
+            }
+            Creation::Pending { message, done, retry_after_ms } => {
+                self.live.progress = Some(match done {
+                    Some((done, total)) => format!("{message} ({done} of {total})"),
+                    None => message,
+                });
+                Err(Trouble::Call(Error {
+                    retry_after_ms: Some(retry_after_ms.clamp(20, 10_000)),
+                    ..Error::unavailable("not-ready-yet", self.live.progress.clone().unwrap_or_default())
+                }))
+            }
+        }
+    }
+
+    async fn start(&mut self, record: &Record, run: &Run) -> Result<(), Trouble> {
+        let Some(handle) = &run.handle else { return Ok(()) };
+        let answered = self.driver(run)?.start(&transition::op(record, run, Verb::Start), handle).await?;
+        self.live.look_again();
+        self.update(move |record| {
+            let run = record.run.as_mut()?;
+            run.stage = Stage::Started;
+            run.handle = Some(answered);
+            transition::event(record)
+        })
+        .await
+    }
+
+    async fn look(&mut self, run: &Run) -> Result<(), Trouble> {
+        let Some(handle) = &run.handle else {
+            self.live.observed = Some(lost("the backend never said how to find it"));
+            return Ok(());
+        };
+        let seen = match self.driver(run)?.inspect(handle).await {
+            Err(error) if error.kind == ErrorKind::NotFound => lost(&format!("its backend does not know it any more: {error}")),
+            other => other?,
+        };
+        self.live.look_at_ms = match self.live.look_at_ms {
+            Some(_) => None,
+            None if self.live.polls > 0 && !self.live.watched => Some(self.in_a_while()),
+            None => None,
+        };
+        self.live.observed = Some(seen);
+        Ok(())
+    }
+
+    async fn open_watch(&mut self, run: &Run) -> Result<(), Trouble> {
+        let Some(handle) = &run.handle else { return Ok(()) };
+        let watch = match self.driver(run)?.watch(handle).await {
+            Ok(watch) => watch,
+            Err(error) => {
+                tracing::debug!(item = %self.key, %error, "no watch: looking now and then");
+                None
+            }
+        };
+        self.live.watched = watch.is_some();
+        self.watch = watch;
+        if self.live.watched {
+            // What happened between the last look and the watch would never wake us.
+            self.live.look_again();
+        } else {
+            self.live.look_at_ms = Some(self.in_a_while());
+            self.live.polls = self.live.polls.saturating_add(1);
+        }
+        Ok(())
+    }
+
+    async fn stop(&mut self, record: &Record, run: &Run) -> Result<(), Trouble> {
+        let now_ms = self.context.clock.boot_ms();
+        let sent = Sent { generation: record.item.generation, at_ms: now_ms };
+        if let Some(handle) = &run.handle {
+            match self.driver(run)?.stop(&transition::op(record, run, Verb::Stop), handle, "TERM").await {
+                Ok(handle) => self.update_run(move |run| run.handle = Some(handle)).await?,
+                Err(error) if error.kind == ErrorKind::NotFound => {}
+                Err(error) if error.kind.is_retryable() || error.kind == ErrorKind::Internal => return Err(error.into()),
+                Err(error) => {
+                    tracing::warn!(item = %self.key, %error, "cannot be asked to end; it will be killed");
+                    self.live.stop = Some(Sent { at_ms: 0, ..sent });
+                    return Ok(());
+                }
+            }
+        }
+        self.live.stop = Some(sent);
+        self.look_soon(now_ms);
+        Ok(())
+    }
+
+    async fn kill(&mut self, record: &Record, run: &Run) -> Result<(), Trouble> {
+        let now_ms = self.context.clock.boot_ms();
+        if let Some(handle) = &run.handle {
+            match self.driver(run)?.kill(&transition::op(record, run, Verb::Kill), handle).await {
+                Ok(handle) => self.update_run(move |run| run.handle = Some(handle)).await?,
+                Err(error) if error.kind == ErrorKind::NotFound => {}
+                Err(error) => return Err(error.into()),
+            }
+        }
+        self.live.kill = Some(Sent { generation: record.item.generation, at_ms: now_ms });
+        self.look_soon(now_ms);
+        Ok(())
+    }
+
+    async fn record(&mut self, record: &Record, run: &Run, stage: Stage) -> Result<(), Trouble> {
+        if let (Stage::Failed { .. }, Some(handle)) = (&stage, &run.handle) {
+            // A start that failed may have started all the same; what is called failed must not run.
+            if let Err(error) = self.driver(run)?.kill(&transition::op(record, run, Verb::Kill), handle).await {
+                tracing::debug!(item = %self.key, %error, "nothing to kill after a failed start");
+            }
+        }
+        let observed = self.live.observed.clone();
+        if stage.is_over() {
+            self.live = Live::default();
+            self.watch = None;
+        }
+        self.update(move |record| {
+            let run = record.run.as_mut()?;
+            run.stage = stage;
+            if let Some(observed) = &observed {
+                transition::seen(run, observed);
+            }
+            transition::event(record)
+        })
+        .await
+    }
+
+    async fn destroy(&mut self, record: &Record, run: &Run) -> Result<(), Trouble> {
+        if let Some(handle) = &run.handle {
+            match self.driver(run)?.destroy(&transition::op(record, run, Verb::Destroy), handle).await {
+                Err(error) if error.kind != ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+        self.live = Live::default();
+        self.watch = None;
+        self.update(|record| { record.run = None; None }).await
+    }
+
+    async fn remove(&mut self) -> Result<(), Trouble> {
+        if let Ok(workload) = self.key.key.parse() {
+            self.context.files.remove(workload).await?;
+        }
+        self.update(|record| {
+            // A newer intent may have brought the item back; then it is not removed.
+            if record.item.is_tombstone() && record.run.is_none() {
+                record.removed = true;
+                record.ports.clear();
+            }
+            None
+        })
+        .await
+    }
+
+    /// The watch woke, or ended.
+    pub(super) fn woken(&mut self, ended: bool) {
+        self.live.look_again();
+        if ended {
+            self.watch = None;
+            self.live.watched = false;
+            self.live.look_at_ms = None;
+            self.live.polls = self.live.polls.saturating_add(1);
+        }
+    }
+
+    fn driver(&self, run: &Run) -> Result<Arc<dyn Driver>, Error> {
+        // The backend may be on its way (compiled, swapped): asked again when a plugin changes.
+        self.context.drivers.driver(&run.backend).map_err(|error| Error { kind: ErrorKind::Unavailable, ..error })
+    }
+
+    fn look_soon(&mut self, now_ms: u64) {
+        if !self.live.watched {
+            self.live.polls = 0;
+            self.live.look_at_ms = Some(now_ms + 50);
+        }
+    }
+
+    fn in_a_while(&self) -> u64 {
+        let around = Duration::from_millis(200 << self.live.polls.min(5)).min(Duration::from_secs(5));
+        self.context.clock.boot_ms() + millis(self.context.entropy.jitter(around))
+    }
+
+    fn fail(&mut self, error: Error, repeat: Repeat) {
+        let failures = self.live.retry.as_ref().map_or(0, |retry| retry.failures) + 1;
+        let waits = matches!(repeat, Repeat::Always) || error.kind.is_retryable() || error.kind == ErrorKind::Internal;
+        let around = match error.retry_after_ms {
+            Some(asked) => Duration::from_millis(asked.into()),
+            None => Duration::from_millis(200 << failures.min(7)).min(Duration::from_secs(15)),
+        };
+        let delay = if waits { millis(self.context.entropy.jitter(around)) } else { 0 };
+        tracing::debug!(item = %self.key, %error, failures, delay, "a step failed");
+        self.live.retry = Some(Retry { failures, until_ms: self.context.clock.boot_ms() + delay, error });
+    }
+
+    async fn update_run(&self, change: impl FnOnce(&mut Run) + Send + 'static) -> Result<(), Trouble> {
+        self.update(move |record| {
+            if let Some(run) = &mut record.run {
+                change(run);
+            }
+            None
+        })
+        .await
+    }
+
+    /// Changes this item's record, and tells of it in the same transaction.
+    async fn update(&self, change: impl FnOnce(&mut Record) -> Option<Event> + Send + 'static) -> Result<(), Trouble> {
+        let (key, now_ms) = (self.key.clone(), self.context.clock.unix_ms());
+        let written = self.context.store.write(move |tx| -> Result<(), Infallible> {
+            if let Some(record) = tx.get::<Record>(&key) {
+                let mut changed = Record::clone(&record);
+                let event = change(&mut changed);
+                if changed != *record {
+                    tx.put(changed);
+                }
+                if let Some(event) = event {
+                    tx.append(now_ms, event);
+                }
+            }
+            Ok(())
+        });
+        written.await.map_err(Trouble::from_write)
+    }
+}
+
+/// Why a step was not done.
+enum Trouble {
+    /// A call failed, or the disk is full: tried again or given up as the plan says.
+    Call(Error),
+    /// The store is gone.
+    Halted,
+}
+
+impl Trouble {
+    fn from_write<E>(error: WriteError<E>) -> Self {
+        match error {
+            WriteError::Full(_) => {
+                Self::Call(Error::new(ErrorKind::Exhausted, "disk-full", "the data folder's disk is full: free some space"))
+            }
+            WriteError::Busy(_) => {
+                Self::Call(Error::unavailable("database-busy", "another process holds the database"))
+            }
+            WriteError::Closed | WriteError::Failed(_) => Self::Halted,
+            WriteError::Refused(_) | WriteError::Panicked(_) | WriteError::Encode { .. } => {
+                Self::Call(Error::internal("record", "the node could not record a step"))
+            }
+        }
+    }
+}
+
+impl From<Error> for Trouble {
+    fn from(error: Error) -> Self {
+        Self::Call(error)
+    }
+}
+
+fn lost(reason: &str) -> Observation {
+    Observation {
+        state: RunState::Lost { reason: reason.to_owned() },
+        started_at_ms: None,
+        attributes: std::collections::BTreeMap::new(),
+    }
+}
+
+fn millis(duration: Duration) -> u64 {
+    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}

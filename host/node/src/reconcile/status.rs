@@ -1,0 +1,111 @@
+//! What a node reports of a workload. Pure.
+
+use fleet_model::driver::RunState;
+use fleet_model::item::{Attempt, ItemStatus, Phase};
+use fleet_model::workload::{Desired, WorkloadIntent, WorkloadState, WorkloadStatus};
+
+use super::live::Live;
+use crate::state::{Record, Run, Stage};
+
+/// The report, or `None` while there is nothing to say that has been seen: after a restart the
+/// last report stands until the backend was asked.
+#[must_use]
+pub fn report(record: &Record, intent: Option<&WorkloadIntent>, live: &Live) -> Option<ItemStatus> {
+    if record.removed {
+        return Some(ItemStatus {
+            id: record.item.id.clone(),
+            generation: record.item.generation,
+            phase: Phase::Removed,
+            detail: serde_json::Value::Null,
+            error: None,
+        });
+    }
+    let run = record.run.as_ref();
+    let wanted = intent.is_some_and(|intent| intent.desired == Desired::Running);
+    let state = match run {
+        None if wanted => WorkloadState::Starting,
+        None => WorkloadState::Exited,
+        Some(run) if wanted && run.generation == record.item.generation => current(run, live)?,
+        Some(run) => outgoing(run, wanted),
+    };
+    let exit = match run.map(|run| &run.stage) {
+        Some(Stage::Ended { exit }) => exit.clone(),
+        _ => None,
+    };
+    let error = match run.map(|run| &run.stage) {
+        Some(Stage::Failed { error }) => Some(error.clone()),
+        _ => live.retry.as_ref().map(|retry| retry.error.clone()),
+    };
+    let settled = match state {
+        WorkloadState::Running => wanted,
+        WorkloadState::Exited | WorkloadState::Failed | WorkloadState::Lost => intent.is_some(),
+        _ => false,
+    };
+    let seen = live.observed.as_ref().filter(|_| run.is_some());
+    let mut attributes = seen
+        .map(|seen| &seen.attributes)
+        .filter(|attributes| !attributes.is_empty())
+        .or(run.map(|run| &run.attributes))
+        .cloned()
+        .unwrap_or_default();
+    if let Some(signal) = exit.as_ref().and_then(|exit| exit.signal.clone()) {
+        attributes.insert("signal".to_owned(), signal);
+    }
+    let status = WorkloadStatus {
+        state,
+        attempt: run.map_or(Attempt(0), |run| run.attempt),
+        exit,
+        ports: record.ports.clone(),
+        attributes,
+        message: message(run, state, live),
+        started_at_ms: seen.and_then(|seen| seen.started_at_ms).or(run.and_then(|run| run.started_at_ms)),
+    };
+    Some(ItemStatus {
+        id: record.item.id.clone(),
+        generation: record.item.generation,
+        phase: if settled { Phase::Settled } else { Phase::Progressing },
+        detail: serde_json::to_value(status).unwrap_or_default(),
+        error,
+    })
+}
+
+/// The run that should be.
+fn current(run: &Run, live: &Live) -> Option<WorkloadState> {
+    Some(match &run.stage {
+        Stage::Creating | Stage::Created => WorkloadState::Starting,
+        Stage::Started => match (live.observed.as_ref().map(|seen| &seen.state), &live.retry) {
+            (Some(RunState::Created), _) => WorkloadState::Starting,
+            (Some(RunState::Unknown { .. }), _) | (None, Some(_)) => WorkloadState::Unknown,
+            (Some(_), _) => WorkloadState::Running,
+            (None, None) => return None,
+        },
+        Stage::Ended { .. } => WorkloadState::Exited,
+        Stage::Failed { .. } => WorkloadState::Failed,
+        Stage::Lost { .. } => WorkloadState::Lost,
+    })
+}
+
+/// A run that should not be, or not any more.
+fn outgoing(run: &Run, replaced: bool) -> WorkloadState {
+    match &run.stage {
+        Stage::Creating | Stage::Created | Stage::Started => WorkloadState::Stopping,
+        _ if replaced => WorkloadState::Starting,
+        Stage::Ended { .. } => WorkloadState::Exited,
+        Stage::Failed { .. } => WorkloadState::Failed,
+        Stage::Lost { .. } => WorkloadState::Lost,
+    }
+}
+
+fn message(run: Option<&Run>, state: WorkloadState, live: &Live) -> Option<String> {
+    match (run.map(|run| &run.stage), live.observed.as_ref().map(|seen| &seen.state)) {
+        (Some(Stage::Lost { reason }), _) => Some(reason.clone()),
+        (Some(Stage::Failed { error }), _) => Some(error.message.clone()),
+        (Some(Stage::Ended { exit: None }), _) => Some("stopped before it started".to_owned()),
+        (Some(Stage::Started), Some(RunState::Unknown { reason })) => Some(reason.clone()),
+        _ => live
+            .retry
+            .as_ref()
+            .map(|retry| format!("{} (tried {} times, trying again)", retry.error.message, retry.failures))
+            .or_else(|| live.progress.clone().filter(|_| state == WorkloadState::Starting)),
+    }
+}

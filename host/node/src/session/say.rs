@@ -1,0 +1,84 @@
+//! Says what the controller should know: that the node lives, reports, what happened, plugins.
+
+use std::sync::Arc;
+
+use fleet_model::event::Event;
+use fleet_protocol::NodeMessage;
+use fleet_protocol::link::LinkSender;
+use fleet_protocol::message::Packet;
+use fleet_store::WriteError;
+use tokio::sync::mpsc;
+use tokio_util::sync::CancellationToken;
+
+use super::{SessionEnd, Told, Welcome};
+use crate::context::Context;
+
+/// Reports in one message.
+const REPORTS: usize = 256;
+
+/// Outbox entries in one message.
+const PACKETS: usize = 256;
+
+pub(super) async fn say(
+    context: &Arc<Context>,
+    mut sender: LinkSender,
+    mut told: mpsc::Receiver<Told>,
+    welcome: Welcome,
+    stop: &CancellationToken,
+) -> Result<(), SessionEnd> {
+    let mut commits = context.store.changes();
+    let mut plugins = context.drivers.changes();
+    trim(context, welcome.outbox).await?;
+    let mut sent = welcome.outbox;
+    let mut next_beat_ms = 0;
+    loop {
+        let now_ms = context.clock.boot_ms();
+        if now_ms >= next_beat_ms {
+            sender.send(&NodeMessage::Heartbeat { sent_boot_ms: now_ms }).await?;
+            next_beat_ms = now_ms + u64::try_from(welcome.heartbeat.as_millis()).unwrap_or(u64::MAX);
+        }
+        sent = send_outbox(context, &mut sender, sent).await?;
+        let until_beat = std::time::Duration::from_millis(next_beat_ms.saturating_sub(now_ms));
+        tokio::select! {
+            statuses = context.board.take(REPORTS) => sender.send(&NodeMessage::Status { statuses }).await?,
+            Ok(()) = commits.changed() => {}
+            Ok(()) = plugins.changed() => sender.send(&NodeMessage::Plugins { plugins: context.plugins() }).await?,
+            Some(told) = told.recv() => match told {
+                Told::WantFullSet => sender.send(&NodeMessage::WantFullSet).await?,
+                Told::Behind(seen) => sender.send(&NodeMessage::ControllerBehind { seen }).await?,
+                Told::OutboxStored(seq) => trim(context, seq).await?,
+            },
+            () = context.clock.sleep(until_beat) => {}
+            () = stop.cancelled() => {
+                let reason = "the node's host is stopping; its workloads keep running".to_owned();
+                sender.send(&NodeMessage::Goodbye { reason }).await?;
+                return Ok(());
+            }
+        }
+    }
+}
+
+/// Sends what has been added since `sent`, and answers the new place.
+async fn send_outbox(context: &Context, sender: &mut LinkSender, mut sent: u64) -> Result<u64, SessionEnd> {
+    while context.store.snapshot().log_head::<Event>() > sent {
+        let entries = context.store.read_log::<Event>(sent, PACKETS).await.map_err(|_| SessionEnd::Halted)?;
+        let Some((last, ..)) = entries.last() else { break };
+        sent = *last;
+        let packets = entries.into_iter().map(|(seq, at_ms, event)| Packet { seq, at_ms, event }).collect();
+        sender.send(&NodeMessage::Outbox { packets }).await?;
+    }
+    Ok(sent)
+}
+
+/// Forgets what is stored on the other side.
+async fn trim(context: &Context, through: u64) -> Result<(), SessionEnd> {
+    let trimmed = context.store.write(move |tx| -> Result<(), std::convert::Infallible> {
+        tx.trim::<Event>(through);
+        Ok(())
+    });
+    match trimmed.await {
+        // A full disk keeps a few entries longer; they are not sent again in this session.
+        Ok(()) | Err(WriteError::Full(_) | WriteError::Busy(_)) => Ok(()),
+        Err(_) => Err(SessionEnd::Halted),
+    }
+}

@@ -1,0 +1,17 @@
+//! The contract in `wit/`, as Rust.
+//!
+//! Generated for the widest world a backend may have; which of its exports a component offers is
+//! read from the component itself, so `logs` may be missing. Nothing outside `convert`, `imports`
+//! and `backend` sees these types: the rest of the host speaks `fleet_model`.
+
+#![expect(missing_docs, reason = "generated; the contract is documented in wit/")]
+
+wasmtime::component::bindgen!({
+    path: ["../../wit/common/0.1.0", "../../wit/host/0.1.0", "../../wit/backend/0.1.0"],
+    world: "fleet:backend/backend-with-logs",
+    imports: { default: async },
+    exports: { default: async },
+    with: {
+        "fleet:host/sources.source": fleet_capability::source::Source,
+    },
+});

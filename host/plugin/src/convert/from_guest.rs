@@ -1,0 +1,259 @@
+//! What a guest tells the host.
+
+use fleet_model::driver::{
+    Creation, Description, Exit, Fingerprint, Handle, KillTarget, Listed, Observation, RunState,
+};
+use fleet_model::{Error, ErrorKind, Generation};
+
+use super::{MAX_HANDLE, MAX_SCHEMA, MAX_TEXT, attributes, bad_answer, text, token};
+use crate::bindings::exports::fleet::backend::driver;
+use crate::bindings::fleet::common::types as wit;
+
+/// How many of anything one answer may name.
+const MAX_LIST: usize = 10_000;
+
+pub(crate) fn error(error: wit::Error) -> Error {
+    Error {
+        kind: kind(error.kind),
+        code: code(error.code),
+        message: text(error.message, MAX_TEXT),
+        retry_after_ms: error.retry_after_ms,
+        details: attributes(error.details),
+    }
+}
+
+/// A code is for programs: what is not kebab-case is not one.
+fn code(code: String) -> String {
+    let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+    if (1..=64).contains(&code.len()) && code.chars().all(good) { code } else { "plugin-error".to_owned() }
+}
+
+fn kind(kind: wit::ErrorKind) -> ErrorKind {
+    match kind {
+        wit::ErrorKind::Invalid => ErrorKind::Invalid,
+        wit::ErrorKind::NotFound => ErrorKind::NotFound,
+        wit::ErrorKind::Conflict => ErrorKind::Conflict,
+        wit::ErrorKind::Denied => ErrorKind::Denied,
+        wit::ErrorKind::Unsupported => ErrorKind::Unsupported,
+        wit::ErrorKind::Unavailable => ErrorKind::Unavailable,
+        wit::ErrorKind::Deadline => ErrorKind::Deadline,
+        wit::ErrorKind::Exhausted => ErrorKind::Exhausted,
+        wit::ErrorKind::Internal => ErrorKind::Internal,
+        wit::ErrorKind::Other => ErrorKind::Other,
+    }
+}
+
+pub(crate) fn handle(handle: wit::Handle) -> Result<Handle, Error> {
+    if handle.opaque.len() > MAX_HANDLE {
+        return Err(bad_answer(format!(
+            "a handle has {} bytes, at most {MAX_HANDLE} are allowed: keep in it only what finds the runtime again",
+            handle.opaque.len()
+        )));
+    }
+    Ok(Handle { schema: handle.schema, opaque: handle.opaque })
+}
+
+pub(crate) fn description(description: driver::Description) -> Result<Description, Error> {
+    let schema = description.config_schema;
+    if schema.len() > MAX_SCHEMA {
+        return Err(bad_answer(format!(
+            "the config schema has {} bytes, at most {MAX_SCHEMA} are allowed",
+            schema.len()
+        )));
+    }
+    let config_schema = serde_json::from_str(&schema)
+        .map_err(|error| bad_answer(format!("the config schema is not JSON: {error}")))?;
+    if description.reads.len() > MAX_LIST {
+        return Err(bad_answer(format!("{} handle schemas", description.reads.len())));
+    }
+    Ok(Description {
+        name: text(description.name, MAX_TEXT),
+        version: text(description.version, MAX_TEXT),
+        handle_schema: description.handle_schema,
+        reads: description.reads,
+        config_schema,
+        attributes: attributes(description.attributes),
+    })
+}
+
+pub(crate) fn fingerprint(fingerprint: driver::Fingerprint) -> Fingerprint {
+    Fingerprint {
+        unusable: fingerprint.unusable.map(|why| text(why, MAX_TEXT)),
+        attributes: attributes(fingerprint.attributes),
+    }
+}
+
+pub(crate) fn creation(creation: driver::Creation) -> Result<Creation, Error> {
+    match creation {
+        driver::Creation::Ready(created) => Ok(Creation::Ready {
+            handle: handle(created.handle)?,
+            kill_target: created.kill_target.map(kill_target).transpose()?,
+        }),
+        driver::Creation::Pending(progress) => Ok(Creation::Pending {
+            message: text(progress.message, MAX_TEXT),
+            done: progress.done,
+            retry_after_ms: progress.retry_after_ms,
+        }),
+        driver::Creation::Other(what) => Err(unknown_answer("create", what)),
+    }
+}
+
+fn unknown_answer(verb: &str, what: String) -> Error {
+    let what = text(what, MAX_TEXT);
+    Error::unsupported(
+        "unknown-answer",
+        format!("the plugin answered `{verb}` with `{what}`, which this version of the host does not know"),
+    )
+}
+
+/// What a guard may end by itself must at least not be the machine.
+fn kill_target(target: driver::KillTarget) -> Result<KillTarget, Error> {
+    match target {
+        driver::KillTarget::Cgroup(path) => {
+            let path = token(path, "a kill target")?;
+            let deep = path.starts_with('/') && path.split('/').filter(|part| !part.is_empty()).count() >= 4;
+            if !deep || path.split('/').any(|part| part == "..") {
+                return Err(bad_answer(format!("the kill target `{path}` is not the absolute path of a cgroup")));
+            }
+            Ok(KillTarget::Cgroup { path })
+        }
+        driver::KillTarget::Process((pid, start_ticks)) if pid > 1 => Ok(KillTarget::Process { pid, start_ticks }),
+        driver::KillTarget::Process((pid, _)) => {
+            Err(bad_answer(format!("process {pid} cannot be a kill target")))
+        }
+        driver::KillTarget::Other(what) => Ok(KillTarget::Other { text: token(what, "a kill target")? }),
+    }
+}
+
+pub(crate) fn observation(observation: driver::Observation) -> Observation {
+    Observation {
+        state: run_state(observation.state),
+        started_at_ms: observation.started_at_ms,
+        attributes: attributes(observation.attributes),
+    }
+}
+
+fn run_state(state: driver::RunState) -> RunState {
+    match state {
+        driver::RunState::Created => RunState::Created,
+        driver::RunState::Running => RunState::Running,
+        driver::RunState::Exited(exit) => RunState::Exited {
+            exit: Exit { code: exit.code, signal: exit.signal.map(|name| text(name, 32)), at_ms: exit.at_ms },
+        },
+        driver::RunState::Lost(reason) => RunState::Lost { reason: text(reason, MAX_TEXT) },
+        driver::RunState::Unknown(reason) => RunState::Unknown { reason: text(reason, MAX_TEXT) },
+        driver::RunState::Other(what) => RunState::Unknown {
+            reason: format!("the plugin says `{}`, which this version of the host does not know", text(what, MAX_TEXT)),
+        },
+    }
+}
+
+/// One observation for each handle, in order.
+pub(crate) fn recovered(asked: usize, answers: Vec<driver::Observation>) -> Result<Vec<Observation>, Error> {
+    if answers.len() != asked {
+        return Err(bad_answer(format!("`recover` was asked about {asked} handles and answered {}", answers.len())));
+    }
+    Ok(answers.into_iter().map(observation).collect())
+}
+
+pub(crate) fn listing(limit: u32, listing: driver::Listing) -> Result<(Vec<Listed>, Option<String>), Error> {
+    if listing.entries.len() > usize::try_from(limit).unwrap_or(MAX_LIST).min(MAX_LIST) {
+        return Err(bad_answer(format!("`list` was asked for {limit} entries and answered {}", listing.entries.len())));
+    }
+    let entries = listing.entries.into_iter().map(|entry| {
+        Ok(Listed {
+            handle: handle(entry.handle)?,
+            workload: token(entry.workload, "a workload")?,
+            node: token(entry.node, "a node")?,
+            generation: Generation(entry.generation),
+        })
+    });
+    let next = listing.next.map(|cursor| token(cursor, "a cursor")).transpose()?;
+    Ok((entries.collect::<Result<_, Error>>()?, next))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wit_handle(bytes: usize) -> wit::Handle {
+        wit::Handle { schema: 1, opaque: vec![0; bytes] }
+    }
+
+    #[test]
+    fn a_handle_that_is_too_large_is_the_plugins_bug() {
+        assert!(handle(wit_handle(MAX_HANDLE)).is_ok());
+        let error = handle(wit_handle(MAX_HANDLE + 1)).unwrap_err();
+        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Internal, "bad-answer"));
+        assert!(error.message.contains("65537"), "{error}");
+    }
+
+    #[test]
+    fn an_error_is_cut_and_its_code_stays_a_code() {
+        let wit = |code: &str| wit::Error {
+            kind: wit::ErrorKind::Exhausted,
+            code: code.to_owned(),
+            message: "m".repeat(1 << 20),
+            retry_after_ms: Some(7),
+            details: vec![("a".into(), "b".into())],
+        };
+        let seen = error(wit("disk-full"));
+        assert_eq!((seen.kind, seen.code.as_str(), seen.retry_after_ms), (ErrorKind::Exhausted, "disk-full", Some(7)));
+        assert!(seen.message.len() <= MAX_TEXT);
+        for bad in ["", "Disk Full", "a\nb", &"x".repeat(65)] {
+            assert_eq!(error(wit(bad)).code, "plugin-error", "{bad}");
+        }
+    }
+
+    #[test]
+    fn a_guard_is_never_pointed_at_the_machine() {
+        use driver::KillTarget as Wit;
+        for (target, good) in [
+            (Wit::Cgroup("/sys/fs/cgroup/fleet/wl_1".into()), true),
+            (Wit::Cgroup("/".into()), false),
+            (Wit::Cgroup("/sys/fs/cgroup".into()), false),
+            (Wit::Cgroup("sys/fs/cgroup/a".into()), false),
+            (Wit::Cgroup("/sys/fs/cgroup/a/../..".into()), false),
+            (Wit::Process((1, 0)), false),
+            (Wit::Process((0, 0)), false),
+            (Wit::Process((4711, 12)), true),
+            (Wit::Other("later".into()), true),
+        ] {
+            let shown = format!("{target:?}");
+            assert_eq!(kill_target(target).is_ok(), good, "{shown}");
+        }
+    }
+
+    #[test]
+    fn answers_that_do_not_match_their_question_are_refused() {
+        assert!(recovered(1, vec![]).is_err());
+        let entry = || driver::Listed {
+            handle: wit_handle(1),
+            workload: "wl".into(),
+            node: "nd".into(),
+            generation: 3,
+        };
+        let page = |n: usize| driver::Listing { entries: (0..n).map(|_| entry()).collect(), next: None };
+        assert_eq!(listing(2, page(2)).unwrap().0.len(), 2);
+        assert!(listing(2, page(3)).is_err());
+        let endless = driver::Listing { entries: vec![], next: Some("c".repeat(super::super::MAX_TOKEN + 1)) };
+        assert!(listing(2, endless).is_err());
+    }
+
+    #[test]
+    fn a_schema_must_be_json() {
+        let described = |schema: &str| {
+            description(driver::Description {
+                name: "a".into(),
+                version: "1".into(),
+                handle_schema: 1,
+                reads: vec![1],
+                config_schema: schema.into(),
+                attributes: vec![],
+            })
+        };
+        assert!(described("{}").is_ok());
+        assert!(described("{").unwrap_err().message.contains("not JSON"));
+        assert!(described(&format!("\"{}\"", "x".repeat(MAX_SCHEMA))).is_err());
+    }
+}

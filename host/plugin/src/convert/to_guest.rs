@@ -1,0 +1,79 @@
+//! What the host tells a guest.
+
+use fleet_capability::OutputOptions;
+use fleet_model::driver::{Handle, Port, Workload};
+use fleet_model::{Error, ErrorKind, Op};
+
+use crate::bindings::exports::fleet::backend::{driver, logs};
+use crate::bindings::fleet::common::types as wit;
+
+pub(crate) fn op(op: &Op) -> wit::Op {
+    wit::Op {
+        id: op.to_string(),
+        item: op.item.to_string(),
+        generation: op.generation.0,
+        attempt: op.attempt.0,
+        verb: op.verb.as_str().to_owned(),
+        call: op.call.clone(),
+    }
+}
+
+pub(crate) fn handle(handle: &Handle) -> wit::Handle {
+    wit::Handle { schema: handle.schema, opaque: handle.opaque.clone() }
+}
+
+pub(crate) fn workload(workload: &Workload) -> driver::Workload {
+    driver::Workload {
+        id: workload.id.to_string(),
+        name: workload.name.to_string(),
+        node: workload.node.to_string(),
+        command: workload.command.clone(),
+        env: workload.env.clone().into_iter().collect(),
+        ports: workload.ports.iter().map(port).collect(),
+        labels: workload.labels.clone().into_iter().collect(),
+        config: workload.config.to_string(),
+        attributes: Vec::new(),
+    }
+}
+
+fn port(port: &Port) -> driver::Port {
+    driver::Port { name: port.name.to_string(), inside: port.inside, host: port.host }
+}
+
+pub(crate) fn page(cursor: Option<&str>, limit: u32) -> wit::Page {
+    wit::Page { cursor: cursor.map(str::to_owned), limit }
+}
+
+pub(crate) fn log_options(options: &OutputOptions) -> logs::Options {
+    logs::Options {
+        follow: options.follow,
+        since_ms: options.since_ms,
+        tail: options.tail,
+        cursor: options.cursor.clone(),
+    }
+}
+
+pub(crate) fn error(error: Error) -> wit::Error {
+    wit::Error {
+        kind: kind(error.kind),
+        code: error.code,
+        message: error.message,
+        retry_after_ms: error.retry_after_ms,
+        details: error.details.into_iter().collect(),
+    }
+}
+
+fn kind(kind: ErrorKind) -> wit::ErrorKind {
+    match kind {
+        ErrorKind::Invalid => wit::ErrorKind::Invalid,
+        ErrorKind::NotFound => wit::ErrorKind::NotFound,
+        ErrorKind::Conflict => wit::ErrorKind::Conflict,
+        ErrorKind::Denied => wit::ErrorKind::Denied,
+        ErrorKind::Unsupported => wit::ErrorKind::Unsupported,
+        ErrorKind::Unavailable => wit::ErrorKind::Unavailable,
+        ErrorKind::Deadline => wit::ErrorKind::Deadline,
+        ErrorKind::Exhausted => wit::ErrorKind::Exhausted,
+        ErrorKind::Internal => wit::ErrorKind::Internal,
+        ErrorKind::Other => wit::ErrorKind::Other,
+    }
+}

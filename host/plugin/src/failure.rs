@@ -1,0 +1,137 @@
+//! What went wrong in a call that got no answer, in the words of the plugin's author.
+
+use fleet_model::{Error, ErrorKind, Name};
+use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
+use wasmtime_wasi::I32Exit;
+
+use crate::convert::{MAX_TEXT, text};
+use crate::limits::CpuSpent;
+use crate::manifest::Limits;
+
+/// How many frames of a backtrace are shown.
+const MAX_FRAMES: usize = 12;
+
+/// What is known about a call that failed.
+pub(crate) struct Failed<'a> {
+    pub(crate) plugin: &'a Name,
+    /// The export that was called.
+    pub(crate) verb: &'static str,
+    pub(crate) limits: &'a Limits,
+    pub(crate) memory_refused: bool,
+    /// The end of what the guest wrote to stderr.
+    pub(crate) stderr: String,
+}
+
+impl Failed<'_> {
+    /// The guest's own fault, or a limit it met.
+    pub(crate) fn explain(&self, error: &wasmtime::Error) -> Error {
+        let (plugin, verb) = (self.plugin, self.verb);
+        if error.is::<CpuSpent>() {
+            let message = format!(
+                "`{plugin}` used more than {} ms of processor time in `{verb}`: `cpu_ms` in [limits] of its manifest",
+                self.limits.cpu_ms
+            );
+            return self.with_facts(Error::new(ErrorKind::Deadline, "cpu-budget", message), error);
+        }
+        if error.is::<PoolConcurrencyLimitError>() {
+            let message = format!("too many calls of plugins are under way; `{verb}` of `{plugin}` was not begun");
+            let mut full = Error::new(ErrorKind::Exhausted, "instances", message);
+            full.retry_after_ms = Some(100);
+            return full.with("plugin", plugin);
+        }
+        if self.memory_refused {
+            let message = format!(
+                "`{plugin}` needs more than {} bytes of memory in `{verb}`: `memory_bytes` in [limits] of its manifest",
+                self.limits.memory_bytes
+            );
+            return self.with_facts(Error::new(ErrorKind::Exhausted, "memory", message), error);
+        }
+        let what = match (panic_message(&self.stderr), error.downcast_ref::<Trap>(), error.downcast_ref::<I32Exit>()) {
+            (Some(panic), ..) => panic,
+            (None, Some(trap), _) => trap.to_string(),
+            (None, None, Some(I32Exit(code))) => format!("it ended itself with exit code {code}"),
+            (None, None, None) => error.root_cause().to_string(),
+        };
+        let message = format!("`{plugin}` trapped in `{verb}`: {what}");
+        self.with_facts(Error::internal("trap", text(message, MAX_TEXT)), error)
+    }
+
+    /// It did not answer in time.
+    pub(crate) fn too_late(&self) -> Error {
+        let message = format!(
+            "`{}` did not answer `{}` within {} ms: `deadline_ms` in [limits] of its manifest",
+            self.plugin, self.verb, self.limits.deadline_ms
+        );
+        Error::new(ErrorKind::Deadline, "wall-clock", message).with("plugin", self.plugin).with("export", self.verb)
+    }
+
+    fn with_facts(&self, failure: Error, error: &wasmtime::Error) -> Error {
+        let mut failure = failure.with("plugin", self.plugin).with("export", self.verb);
+        if let Some(trace) = error.downcast_ref::<WasmBacktrace>() {
+            // Its text has the names as their author wrote them: `0: 0x12 - module!function`.
+            let trace = trace.to_string();
+            let frames: Vec<String> = trace
+                .lines()
+                .filter_map(|line| line.split_once(" - "))
+                .take(MAX_FRAMES)
+                .map(|(_, frame)| text(frame.to_owned(), 120))
+                .collect();
+            failure = failure.with("backtrace", frames.join(" < "));
+        }
+        if !self.stderr.trim().is_empty() {
+            failure = failure.with("stderr", text(self.stderr.trim().to_owned(), 2_048));
+        }
+        failure
+    }
+}
+
+/// The message of a Rust panic, or else the last line that was written.
+fn panic_message(stderr: &str) -> Option<String> {
+    let mut lines = stderr.lines().map(str::trim_end).filter(|line| !line.is_empty());
+    let head = lines.clone().rposition(|line| line.contains("panicked at "));
+    let Some(head) = head else { return lines.next_back().map(str::to_owned) };
+    let mut lines = lines.skip(head);
+    let place = lines.next().and_then(|line| line.split_once("panicked at ")).map(|(_, place)| place.trim_end_matches(':'));
+    let message: Vec<&str> = lines.take_while(|line| !line.starts_with("note: ")).collect();
+    Some(format!("panicked at {}: {}", place.unwrap_or("?"), message.join(" ")))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_panic_is_found_in_what_was_printed() {
+        let rust = "hello\n\nthread 'main' (1) panicked at src/lib.rs:7:5:\nindex out of bounds\n  left: 1\n\
+                    note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n";
+        assert_eq!(panic_message(rust).unwrap(), "panicked at src/lib.rs:7:5: index out of bounds   left: 1");
+        assert_eq!(panic_message("Traceback:\n  x\nValueError: no\n").unwrap(), "ValueError: no");
+        assert_eq!(panic_message(""), None);
+    }
+
+    #[test]
+    fn limits_are_told_from_bugs() {
+        let limits = Limits::default();
+        let name: Name = "mock".parse().unwrap();
+        let failed = |memory_refused, stderr: &str| Failed {
+            plugin: &name,
+            verb: "create",
+            limits: &limits,
+            memory_refused,
+            stderr: stderr.to_owned(),
+        };
+        let trap = || wasmtime::Error::from(Trap::UnreachableCodeReached);
+        for (error, want) in [
+            (failed(false, "").explain(&wasmtime::Error::new(CpuSpent)), (ErrorKind::Deadline, "cpu-budget")),
+            (failed(true, "").explain(&trap()), (ErrorKind::Exhausted, "memory")),
+            (failed(false, "").explain(&trap()), (ErrorKind::Internal, "trap")),
+            (failed(false, "").explain(&wasmtime::Error::new(I32Exit(3))), (ErrorKind::Internal, "trap")),
+            (failed(false, "").too_late(), (ErrorKind::Deadline, "wall-clock")),
+        ] {
+            assert_eq!((error.kind, error.code.as_str()), want);
+            assert!(error.message.contains("`mock`") && error.message.contains("`create`"), "{error}");
+        }
+        let error = failed(false, "thread 'x' panicked at src/lib.rs:1:1:\nno such runtime\n").explain(&trap());
+        assert!(error.message.ends_with("panicked at src/lib.rs:1:1: no such runtime"), "{error}");
+    }
+}

@@ -1,0 +1,121 @@
+//! Grants: what the operator lets each plugin do, and the ceiling the node's owner sets.
+//!
+//! `grants.toml` has one table per plugin name. An unpinned grant holds for later versions of the
+//! plugin too; a `digest` holds it to one component.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::Path;
+
+use fleet_capability::Launcher;
+use fleet_model::{Error, Name};
+use serde::Deserialize;
+
+use crate::digest::Digest;
+use crate::document;
+
+/// All grants of a host.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(transparent)]
+pub struct Grants {
+    plugins: BTreeMap<Name, Grant>,
+}
+
+/// What one plugin may do.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Grant {
+    /// Lines in its log.
+    pub log: bool,
+    /// Its settings.
+    pub config: bool,
+    /// The time.
+    pub clock: bool,
+    /// Programs.
+    pub process: ProcessGrant,
+    /// The only component this grant is for.
+    pub digest: Option<Digest>,
+}
+
+/// Through which launchers a plugin may run programs.
+#[derive(Debug, Clone, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProcessGrant {
+    /// The launchers, by name.
+    pub launchers: BTreeMap<Name, Launcher>,
+}
+
+/// What no grant on this node can exceed. What it does not mention it does not limit.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct Ceiling {
+    /// `false` forbids `log`.
+    pub log: Option<bool>,
+    /// `false` forbids `config`.
+    pub config: Option<bool>,
+    /// `false` forbids `clock`.
+    pub clock: Option<bool>,
+    /// What may be granted of `process`.
+    pub process: Option<ProcessCeiling>,
+}
+
+/// The ceiling of `process`.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub struct ProcessCeiling {
+    /// The only launchers that may be granted.
+    pub launchers: BTreeSet<Name>,
+}
+
+impl Grants {
+    /// Reads grants; `file` is their place for error messages.
+    ///
+    /// # Errors
+    /// `invalid` (`bad-grants`) with the file, the line and what was expected.
+    pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
+        document::parse(file, text).map_err(|message| Error::invalid("bad-grants", message))
+    }
+
+    /// Reads a grants file.
+    ///
+    /// # Errors
+    /// `invalid` (`bad-grants`) when it cannot be read or is not right.
+    pub fn read(path: &Path) -> Result<Self, Error> {
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            Error::invalid("bad-grants", format!("cannot read the grants file {}: {error}", path.display()))
+        })?;
+        Self::parse(&path.display().to_string(), &text)
+    }
+
+    /// What this plugin is granted, if anything.
+    #[must_use]
+    pub fn of(&self, plugin: &Name) -> Option<&Grant> {
+        self.plugins.get(plugin)
+    }
+
+    /// The grants in force, one part per plugin: `native: log, clock, config, launcher dev (any program)`.
+    #[must_use]
+    pub fn summary(&self) -> Vec<String> {
+        self.plugins.iter().map(|(name, grant)| format!("{name}: {}", grant.summary())).collect()
+    }
+}
+
+impl Grant {
+    fn summary(&self) -> String {
+        let plain = [("log", self.log), ("clock", self.clock), ("config", self.config)];
+        let mut parts: Vec<String> =
+            plain.into_iter().filter(|(_, granted)| *granted).map(|(name, _)| name.to_owned()).collect();
+        parts.extend(
+            self.process.launchers.iter().map(|(name, launcher)| format!("launcher {name} ({})", describe(launcher))),
+        );
+        if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
+    }
+}
+
+/// A launcher in a few words.
+pub(crate) fn describe(launcher: &Launcher) -> String {
+    match &launcher.executable {
+        _ if launcher.any => "any program".to_owned(),
+        Some(path) => path.display().to_string(),
+        None => "no program".to_owned(),
+    }
+}

@@ -1,0 +1,112 @@
+//! `fleet:host/process`: each call is checked against the plugin's launchers and, where it changes
+//! something, against the op it was given; then it is the capability's business.
+
+use std::sync::Arc;
+
+use fleet_capability::{Caller, Processes, Source};
+use fleet_model::{Error, Name, Op};
+use wasmtime::component::Resource;
+
+use super::{Answer, answer};
+use crate::bindings::fleet::common::types as common;
+use crate::bindings::fleet::host::process::{Host, Listing, Prepared, Request, Status, Stream};
+use crate::convert::process as convert;
+use crate::permission::Need;
+use crate::state::CallState;
+
+type Attributes = Vec<(String, String)>;
+
+impl CallState {
+    /// The capability, on this plugin's behalf.
+    fn processes(&mut self) -> Result<(Arc<dyn Processes>, Caller), Error> {
+        self.allow(Need::Process)?;
+        let processes = self.scope.services.processes.clone();
+        let processes = processes.ok_or_else(|| Error::unavailable("no-processes", "this host runs no programs"))?;
+        Ok((processes, Caller { plugin: self.scope.plugin.clone() }))
+    }
+
+    /// The same, for a call that changes something.
+    fn changing(&mut self, op: &common::Op) -> Result<(Arc<dyn Processes>, Caller, Op), Error> {
+        let (processes, caller) = self.processes()?;
+        Ok((processes, caller, self.op(&op.id)?))
+    }
+
+    async fn prepare_process(&mut self, op: &common::Op, request: Request) -> Result<Prepared, Error> {
+        let launcher: Name =
+            request.launcher.parse().map_err(|error| Error::invalid("bad-launcher-name", format!("{error}")))?;
+        self.allow(Need::Launcher(launcher.clone()))?;
+        let rule = self.scope.permissions.launcher(&launcher)?.clone();
+        let (processes, caller, op) = self.changing(op)?;
+        if request.workload != op.item.key {
+            return Err(Error::denied(
+                "foreign-workload",
+                format!("this call is about `{}`: a process for another workload needs a call of its own", op.item),
+            ));
+        }
+        let workload =
+            request.workload.parse().map_err(|error| Error::invalid("bad-workload", format!("{error}")))?;
+        let request = convert::request(launcher, workload, request)?;
+        let work = async move { processes.prepare(&caller, &rule, &op, request).await };
+        self.outside(work).await.map(convert::prepared)
+    }
+
+    async fn open_process(&mut self, reference: String, stream: Stream) -> Result<Resource<Source>, Error> {
+        let (processes, caller) = self.processes()?;
+        let what = convert::open(stream)?;
+        let source = self.outside(async move { processes.open(&caller, &reference, what).await }).await?;
+        self.table
+            .push(source)
+            .map_err(|_| Error::new(fleet_model::ErrorKind::Exhausted, "too-many-sources", "this call holds too many sources"))
+    }
+}
+
+impl Host for CallState {
+    async fn facilities(&mut self) -> Answer<Attributes> {
+        answer(self.processes().map(|(processes, _)| {
+            let launchers: Vec<&str> = self.scope.permissions.launchers().map(Name::as_str).collect();
+            let launchers = ("launchers".to_owned(), launchers.join(","));
+            processes.facilities().into_iter().chain([launchers]).collect()
+        }))
+    }
+
+    async fn prepare(&mut self, op: common::Op, request: Request) -> Answer<Prepared> {
+        answer(self.prepare_process(&op, request).await)
+    }
+
+    async fn start(&mut self, op: common::Op, reference: String) -> Answer<Status> {
+        let (processes, caller, op) = answer(self.changing(&op))?;
+        let work = async move { processes.start(&caller, &op, &reference).await };
+        answer(self.outside(work).await.map(convert::status))
+    }
+
+    async fn signal(&mut self, op: common::Op, reference: String, signal: String) -> Answer<()> {
+        let (processes, caller, op) = answer(self.changing(&op))?;
+        answer(self.outside(async move { processes.signal(&caller, &op, &reference, &signal).await }).await)
+    }
+
+    async fn kill(&mut self, op: common::Op, reference: String) -> Answer<()> {
+        let (processes, caller, op) = answer(self.changing(&op))?;
+        answer(self.outside(async move { processes.kill(&caller, &op, &reference).await }).await)
+    }
+
+    async fn inspect(&mut self, reference: String) -> Answer<Status> {
+        let (processes, caller) = answer(self.processes())?;
+        let work = async move { processes.inspect(&caller, &reference).await };
+        answer(self.outside(work).await.map(convert::status))
+    }
+
+    async fn remove(&mut self, op: common::Op, reference: String) -> Answer<()> {
+        let (processes, caller, op) = answer(self.changing(&op))?;
+        answer(self.outside(async move { processes.remove(&caller, &op, &reference).await }).await)
+    }
+
+    async fn list(&mut self, page: common::Page) -> Answer<Listing> {
+        let (processes, caller) = answer(self.processes())?;
+        let work = async move { processes.list(&caller, page.cursor.as_deref(), page.limit).await };
+        answer(self.outside(work).await.map(convert::listing))
+    }
+
+    async fn open(&mut self, reference: String, stream: Stream) -> Answer<Resource<Source>> {
+        answer(self.open_process(reference, stream).await)
+    }
+}

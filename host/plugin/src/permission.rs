@@ -1,0 +1,221 @@
+//! What a plugin may do: what its manifest requests, and its operator grants, and the node's
+//! ceiling leaves.
+//!
+//! [`effective`] is a pure function of the three. A request without a grant does not reject a
+//! plugin; the calls that need it are refused, and each refusal carries the lines that would
+//! allow it. Grants beyond the request give nothing, so a plugin that is taken over later can not
+//! do more than it asked for when it was looked at.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use fleet_capability::Launcher;
+use fleet_model::plugin::Capability;
+use fleet_model::{Error, Name};
+
+use crate::digest::Digest;
+use crate::grants::{Ceiling, Grant, describe};
+use crate::manifest::Requests;
+
+/// Something that stands behind a grant.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Need {
+    /// `fleet:host/log`.
+    Log,
+    /// `fleet:host/clock`.
+    Clock,
+    /// `fleet:host/config`.
+    Config,
+    /// `fleet:host/process`, whatever the launcher.
+    Process,
+    /// `fleet:host/process` through one launcher.
+    Launcher(Name),
+}
+
+impl fmt::Display for Need {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Log => f.write_str("log"),
+            Self::Clock => f.write_str("clock"),
+            Self::Config => f.write_str("config"),
+            Self::Process => f.write_str("process"),
+            Self::Launcher(name) => write!(f, "process.launcher {name}"),
+        }
+    }
+}
+
+/// All that is decided about one capability of one plugin.
+#[derive(Debug, Clone, PartialEq)]
+struct Verdict {
+    requested: bool,
+    granted: Option<String>,
+    above_ceiling: bool,
+    remedy: String,
+}
+
+impl Verdict {
+    fn is_effective(&self) -> bool {
+        self.requested && self.granted.is_some() && !self.above_ceiling
+    }
+}
+
+/// What one plugin generation may do. Never changes.
+#[derive(Debug, Clone)]
+pub(crate) struct Permissions {
+    plugin: Name,
+    grants_path: PathBuf,
+    verdicts: BTreeMap<Need, Verdict>,
+    launchers: BTreeMap<Name, Launcher>,
+}
+
+/// Who asks, and where its grant would stand.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Subject<'a> {
+    pub(crate) plugin: &'a Name,
+    pub(crate) digest: Digest,
+    pub(crate) grants_path: &'a Path,
+}
+
+/// Request ∩ grant ∩ ceiling.
+pub(crate) fn effective(
+    subject: Subject<'_>,
+    requests: &Requests,
+    grant: Option<&Grant>,
+    ceiling: Option<&Ceiling>,
+) -> Permissions {
+    let plugin = subject.plugin;
+    let pinned_elsewhere = grant.and_then(|grant| grant.digest).filter(|digest| *digest != subject.digest);
+    let in_force = grant.filter(|_| pinned_elsewhere.is_none());
+    let remedy = |lines: String| match pinned_elsewhere {
+        Some(_) => format!("digest = \"{:?}\"   # in the table [{plugin}]: its grant is for another digest", subject.digest),
+        None => lines,
+    };
+    let line = |name: &str| match grant {
+        Some(_) => format!("{name} = true   # in the table [{plugin}]"),
+        None => format!("[{plugin}]\n{name} = true"),
+    };
+    let plain = [
+        (Need::Log, requests.log, in_force.is_some_and(|g| g.log), ceiling.and_then(|c| c.log)),
+        (Need::Clock, requests.clock, in_force.is_some_and(|g| g.clock), ceiling.and_then(|c| c.clock)),
+        (Need::Config, requests.config, in_force.is_some_and(|g| g.config), ceiling.and_then(|c| c.config)),
+    ];
+    let mut verdicts = BTreeMap::new();
+    for (need, requested, granted, ceiling) in plain {
+        if requested || granted {
+            let name = need.to_string();
+            let verdict = Verdict {
+                requested,
+                granted: granted.then(|| format!("{name} = true")),
+                above_ceiling: ceiling == Some(false),
+                remedy: remedy(line(&name)),
+            };
+            verdicts.insert(need, verdict);
+        }
+    }
+    let none = BTreeMap::new();
+    let granted = in_force.map_or(&none, |grant| &grant.process.launchers);
+    let allowed = ceiling.and_then(|ceiling| ceiling.process.as_ref()).map(|process| &process.launchers);
+    let names: BTreeSet<&Name> = requests.process.launchers.iter().chain(granted.keys()).collect();
+    let mut launchers = BTreeMap::new();
+    for name in names {
+        let launcher = granted.get(name);
+        let verdict = Verdict {
+            requested: requests.process.launchers.contains(name),
+            granted: launcher.map(describe),
+            above_ceiling: allowed.is_some_and(|allowed| !allowed.contains(name)),
+            remedy: remedy(format!(
+                "[{plugin}.process.launchers.{name}]\nexecutable = \"/path/of/the/program\"   # or any = true"
+            )),
+        };
+        if let Some(launcher) = launcher.filter(|_| verdict.is_effective()) {
+            launchers.insert(name.clone(), launcher.clone());
+        }
+        verdicts.insert(Need::Launcher(name.clone()), verdict);
+    }
+    Permissions { plugin: plugin.clone(), grants_path: subject.grants_path.to_owned(), verdicts, launchers }
+}
+
+impl Permissions {
+    /// None at all: what `describe` runs with.
+    pub(crate) fn none(plugin: &Name) -> Self {
+        Self {
+            plugin: plugin.clone(),
+            grants_path: PathBuf::new(),
+            verdicts: BTreeMap::new(),
+            launchers: BTreeMap::new(),
+        }
+    }
+
+    /// Whether a call that needs this is let through.
+    ///
+    /// # Errors
+    /// `denied`, with the reason and what would allow it.
+    pub(crate) fn check(&self, need: &Need) -> Result<(), Error> {
+        let allowed = match need {
+            Need::Process => !self.launchers.is_empty(),
+            need => self.verdicts.get(need).is_some_and(Verdict::is_effective),
+        };
+        if allowed { Ok(()) } else { Err(self.refusal(need)) }
+    }
+
+    /// The launcher of this name.
+    ///
+    /// # Errors
+    /// `denied`, as [`check`](Self::check).
+    pub(crate) fn launcher(&self, name: &Name) -> Result<&Launcher, Error> {
+        self.launchers.get(name).ok_or_else(|| self.refusal(&Need::Launcher(name.clone())))
+    }
+
+    /// The launchers it may use.
+    pub(crate) fn launchers(&self) -> impl Iterator<Item = &Name> {
+        self.launchers.keys()
+    }
+
+    /// What is asked, granted and left, for people.
+    pub(crate) fn view(&self) -> Vec<Capability> {
+        self.verdicts
+            .iter()
+            .map(|(need, verdict)| Capability {
+                name: need.to_string(),
+                requested: verdict.requested,
+                granted: verdict.granted.clone(),
+                above_ceiling: verdict.above_ceiling,
+                effective: verdict.is_effective(),
+                remedy: (verdict.requested && verdict.granted.is_none()).then(|| verdict.remedy.clone()),
+            })
+            .collect()
+    }
+
+    fn refusal(&self, need: &Need) -> Error {
+        let (plugin, file) = (&self.plugin, self.grants_path.display());
+        let verdict = match need {
+            // Any launcher would do; the first one asked for says what is missing.
+            Need::Process => {
+                self.verdicts.iter().find(|(need, v)| matches!(need, Need::Launcher(_)) && v.requested).map(|(_, v)| v)
+            }
+            need => self.verdicts.get(need),
+        };
+        let error = match verdict {
+            Some(verdict) if verdict.requested && verdict.granted.is_none() => Error::denied(
+                "not-granted",
+                format!("`{plugin}` is not granted `{need}`: add to {file}\n{}", verdict.remedy),
+            )
+            .with("remedy", &verdict.remedy)
+            .with("file", file),
+            Some(verdict) if verdict.requested => Error::denied(
+                "above-ceiling",
+                format!("`{plugin}` is granted `{need}`, but the [ceiling] of this node's fleet-host.toml forbids it"),
+            ),
+            _ => Error::denied(
+                "not-requested",
+                format!("`{plugin}` uses `{need}` and its manifest does not ask for it: add it to [capabilities] in {plugin}.toml"),
+            ),
+        };
+        error.with("plugin", plugin).with("capability", need)
+    }
+}
+
+#[cfg(test)]
+#[path = "permission_tests.rs"]
+mod tests;

@@ -1,0 +1,77 @@
+//! Faults of the plugin itself, for tests of whoever calls it.
+
+use std::hint::{black_box, spin_loop};
+use std::time::Duration;
+
+use fleet_sdk::driver::{Observation, RunState};
+use fleet_sdk::{Error, ErrorKind, Handle, log};
+
+use crate::config::{Call, Config, Fault};
+
+/// How a call that does return is to answer.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub(crate) enum Conduct {
+    /// As it is.
+    Honest,
+    /// What no caller can use.
+    Garbage,
+}
+
+/// Commits the fault that is planned for this call, if one is.
+pub(crate) fn commit(config: &Config, call: Call) -> Result<Conduct, Error> {
+    let Some(fault) = config.fault.filter(|_| config.fault_in == Some(call)) else {
+        return Ok(Conduct::Honest);
+    };
+    log::write(log::Level::Warn, &format!("planned fault in {call:?}: {fault:?}"));
+    match fault {
+        Fault::Trap => trap(call),
+        Fault::Spin => loop {
+            spin_loop();
+        },
+        Fault::Allocate => allocate(),
+        Fault::Hang => hang(),
+        Fault::Internal => Err(Error::internal(
+            "planned-fault",
+            "planned in the workload's [config]: remove `fault` from it",
+        )),
+        Fault::Garbage => Ok(Conduct::Garbage),
+    }
+}
+
+#[expect(clippy::panic, reason = "that is the fault")]
+fn trap(call: Call) -> ! {
+    panic!("planned fault in {call:?}")
+}
+
+fn allocate() -> ! {
+    let mut taken = Vec::new();
+    loop {
+        taken.push(black_box(vec![1_u8; 1 << 20]));
+    }
+}
+
+#[expect(clippy::disallowed_methods, reason = "waiting in a call of the host is the fault")]
+fn hang() -> ! {
+    loop {
+        std::thread::sleep(Duration::from_secs(24 * 60 * 60));
+    }
+}
+
+/// A handle that nobody can read.
+pub(crate) fn handle() -> Handle {
+    Handle { schema: u32::MAX, opaque: vec![0xff; 16] }
+}
+
+/// A look that says nothing a caller knows.
+pub(crate) fn observation() -> Observation {
+    Observation {
+        state: RunState::Other("garbage".to_owned()),
+        started_at_ms: Some(u64::MAX),
+        attributes: vec![(String::new(), "\0".to_owned())],
+    }
+}
+
+/// An error that says nothing.
+pub(crate) fn error() -> Error {
+    Error::new(ErrorKind::Other, "", "\0")
+}

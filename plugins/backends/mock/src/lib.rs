@@ -1,0 +1,172 @@
+//! The backend `mock`: workloads that run nothing and play the life their `[config]` plans.
+//!
+//! For tests, and for a first try without a program at hand. It touches nothing: what it knows of
+//! a workload is the plan and the times in its handle, and a life goes on while nobody looks. It
+//! can also misbehave as a plugin, which is how a host's limits are tried.
+
+mod config;
+mod fault;
+mod life;
+mod output;
+mod pending;
+mod runtime;
+mod signal;
+
+use fleet_sdk::driver::{
+    Created, Creation, Description, Facilities, Listing, Observation, RunState, Workload,
+};
+use fleet_sdk::lines::{Line, Origin};
+use fleet_sdk::{Error, ErrorKind, Handle, Op, Page, Source, clock, driver, lines, logs};
+
+use crate::config::{Call, Config};
+use crate::fault::Conduct;
+use crate::life::Life;
+use crate::runtime::Runtime;
+use crate::signal::Effect;
+
+struct Mock;
+
+impl driver::Guest for Mock {
+    fn describe() -> Result<Description, Error> {
+        Ok(Description {
+            name: "mock".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            handle_schema: runtime::SCHEMA,
+            reads: vec![runtime::SCHEMA],
+            config_schema: config::SCHEMA.to_owned(),
+            attributes: Vec::new(),
+        })
+    }
+
+    fn fingerprint() -> Result<Facilities, Error> {
+        let unusable = match clock::now() {
+            Ok(_) => None,
+            Err(error) if error.kind == ErrorKind::Denied => Some(error.message),
+            Err(error) => return Err(error),
+        };
+        Ok(Facilities { unusable, attributes: Vec::new() })
+    }
+
+    fn create(op: Op, workload: Workload) -> Result<Creation, Error> {
+        let config: Config = workload.config()?;
+        config.check()?;
+        if fault::commit(&config, Call::Create)? == Conduct::Garbage {
+            return Ok(Creation::Other("garbage".to_owned()));
+        }
+        if let Some(refusal) = &config.create_error {
+            refusal.at(op.attempt)?;
+        }
+        if let Some(progress) = pending::progress(&config, &workload.id, clock::now()?) {
+            return Ok(Creation::Pending(progress));
+        }
+        let handle = Runtime { config, life: Life::default() }.handle()?;
+        Ok(Creation::Ready(Created { handle, kill_target: None }))
+    }
+
+    fn start(op: Op, handle: Handle) -> Result<Handle, Error> {
+        change(Call::Start, &handle, |life, config, now_ms| {
+            if let Some(refusal) = &config.start_error {
+                refusal.at(op.attempt)?;
+            }
+            Ok(life.start(config, &op.id, now_ms))
+        })
+    }
+
+    fn stop(_op: Op, handle: Handle, signal: String) -> Result<Handle, Error> {
+        change(Call::Stop, &handle, |life, config, now_ms| match signal::effect(&signal) {
+            Some(Effect::Ends(signal)) => Ok(life.stop(config, signal, now_ms)),
+            Some(Effect::Nothing) => Ok(life),
+            None => Err(Error::invalid(
+                "unknown-signal",
+                format!("`{signal}` is no signal: use a name without SIG, like `TERM`"),
+            )),
+        })
+    }
+
+    fn kill(_op: Op, handle: Handle) -> Result<Handle, Error> {
+        change(Call::Kill, &handle, |life, config, now_ms| Ok(life.kill(config, now_ms)))
+    }
+
+    /// There is nothing to remove, so a handle that cannot be read is no hindrance.
+    fn destroy(_op: Op, handle: Handle) -> Result<(), Error> {
+        let Ok(runtime) = Runtime::of(&handle) else { return Ok(()) };
+        match fault::commit(&runtime.config, Call::Destroy)? {
+            Conduct::Honest => Ok(()),
+            Conduct::Garbage => Err(fault::error()),
+        }
+    }
+
+    fn inspect(handle: Handle) -> Result<Observation, Error> {
+        let Runtime { config, life } = Runtime::of(&handle)?;
+        match fault::commit(&config, Call::Inspect)? {
+            Conduct::Honest => Ok(life.look(&config, clock::now()?)),
+            Conduct::Garbage => Ok(fault::observation()),
+        }
+    }
+
+    fn recover(handles: Vec<Handle>) -> Result<Vec<Observation>, Error> {
+        let now_ms = clock::now()?;
+        let mut observations = Vec::with_capacity(handles.len());
+        for handle in &handles {
+            let runtime = match Runtime::of(handle) {
+                Ok(runtime) => runtime,
+                Err(error) => {
+                    observations.push(unknown(error));
+                    continue;
+                }
+            };
+            if fault::commit(&runtime.config, Call::Recover)? == Conduct::Garbage {
+                return Ok(Vec::new());
+            }
+            observations.push(runtime.life.look(&runtime.config, now_ms));
+        }
+        Ok(observations)
+    }
+
+    /// Nothing is on the machine that a handle would not know.
+    fn list(_page: Page) -> Result<Listing, Error> {
+        Ok(Listing { entries: Vec::new(), next: None })
+    }
+
+    /// One line at the time of the next change, if one is planned.
+    fn watch(handle: Handle) -> Result<Option<Source>, Error> {
+        let Runtime { config, life } = Runtime::of(&handle)?;
+        if fault::commit(&config, Call::Watch)? == Conduct::Garbage {
+            return Err(fault::error());
+        }
+        let Some(time_ms) = life.next_change_ms(&config, clock::now()?) else { return Ok(None) };
+        let change = Line { time_ms, origin: Origin::Stdout, bytes: Vec::new(), cursor: String::new() };
+        lines::open(&[change]).map(Some)
+    }
+}
+
+impl logs::Guest for Mock {
+    fn open(handle: Handle, options: logs::Options) -> Result<Source, Error> {
+        let Runtime { config, life } = Runtime::of(&handle)?;
+        if fault::commit(&config, Call::Logs)? == Conduct::Garbage {
+            return Err(fault::error());
+        }
+        lines::open(&output::lines(&config, &life, &options, clock::now()?)?)
+    }
+}
+
+/// The handle after a call that changes a life.
+fn change(
+    call: Call,
+    handle: &Handle,
+    act: impl FnOnce(Life, &Config, u64) -> Result<Life, Error>,
+) -> Result<Handle, Error> {
+    let Runtime { config, life } = Runtime::of(handle)?;
+    if fault::commit(&config, call)? == Conduct::Garbage {
+        return Ok(fault::handle());
+    }
+    let life = act(life, &config, clock::now()?)?;
+    Runtime { config, life }.handle()
+}
+
+fn unknown(error: Error) -> Observation {
+    let state = RunState::Unknown(error.message);
+    Observation { state, started_at_ms: None, attributes: Vec::new() }
+}
+
+fleet_sdk::export!(Mock);

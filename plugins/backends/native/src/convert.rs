@@ -1,0 +1,78 @@
+//! Between what a backend is asked and what the import `process` takes and answers.
+
+use fleet_sdk::driver::{Listed, Observation, RunState, Workload};
+use fleet_sdk::{Error, process};
+
+use crate::config::Config;
+use crate::runtime::Runtime;
+
+/// The process a workload asks for.
+pub(crate) fn request(workload: Workload, config: Config) -> Result<process::Request, Error> {
+    if workload.command.is_empty() {
+        return Err(Error::invalid(
+            "command-missing",
+            "there is no program to run: put one after `--`, or into `command` of the workload file",
+        ));
+    }
+    Ok(process::Request {
+        launcher: config.launcher,
+        workload: workload.id,
+        command: workload.command,
+        env: workload.env,
+        attributes: Vec::new(),
+    })
+}
+
+/// What a look at a process says of the runtime. A process the host has no record of is lost: a
+/// handle exists only for one that was prepared.
+pub(crate) fn observation(
+    look: Result<process::Status, Error>,
+) -> Result<Observation, Error> {
+    let status = match look {
+        Ok(status) => status,
+        Err(error) if error.is_not_found() => return Ok(without_facts(RunState::Lost(error.message))),
+        Err(error) => return Err(error),
+    };
+    let mut attributes = status.attributes;
+    if let Some(pid) = status.pid {
+        attributes.push(("pid".to_owned(), pid.to_string()));
+    }
+    let state = match status.state {
+        process::State::Prepared => RunState::Created,
+        process::State::Running => RunState::Running,
+        process::State::Exited(exit) => {
+            if let Some(signal) = &exit.signal {
+                attributes.push(("signal".to_owned(), signal.clone()));
+            }
+            RunState::Exited(exit)
+        }
+        process::State::Lost(reason) => RunState::Lost(reason),
+        process::State::Other(state) => RunState::Other(state),
+    };
+    Ok(Observation { state, started_at_ms: status.started_at_ms, attributes })
+}
+
+/// What is said of a runtime that could not be looked at, so that it spoils no other's answer.
+pub(crate) fn unknown(error: Error) -> Observation {
+    without_facts(RunState::Unknown(error.message))
+}
+
+/// What ends or removes a process is done where there is none.
+pub(crate) fn or_gone(result: Result<(), Error>) -> Result<(), Error> {
+    result.or_else(|error| if error.is_not_found() { Ok(()) } else { Err(error) })
+}
+
+/// One process of the host's records. They are this node's own, so nobody has to be told apart
+/// and `node` stays empty.
+pub(crate) fn listed(entry: process::Listed) -> Result<Listed, Error> {
+    Ok(Listed {
+        handle: Runtime { process: entry.ref_ }.handle()?,
+        workload: entry.workload,
+        node: String::new(),
+        generation: entry.generation,
+    })
+}
+
+fn without_facts(state: RunState) -> Observation {
+    Observation { state, started_at_ms: None, attributes: Vec::new() }
+}

@@ -1,0 +1,105 @@
+//! The backend `native`: programs as processes of the machine.
+//!
+//! It decides nothing about processes: what may run is the operator's business (launchers), and
+//! keeping a program, its output and its exit record across restarts is the host's. So each call
+//! is one call of the import `process`, and the handle is the name the host gave the process.
+
+mod config;
+mod convert;
+mod runtime;
+
+use fleet_sdk::driver::{
+    Created, Creation, Description, Facilities, Listing, Observation, Workload,
+};
+use fleet_sdk::{Error, ErrorKind, Handle, Op, Page, Source, driver, logs, process};
+
+use crate::config::Config;
+use crate::runtime::Runtime;
+
+struct Native;
+
+impl driver::Guest for Native {
+    fn describe() -> Result<Description, Error> {
+        Ok(Description {
+            name: "native".to_owned(),
+            version: env!("CARGO_PKG_VERSION").to_owned(),
+            handle_schema: runtime::SCHEMA,
+            reads: vec![runtime::SCHEMA],
+            config_schema: config::SCHEMA.to_owned(),
+            attributes: Vec::new(),
+        })
+    }
+
+    fn fingerprint() -> Result<Facilities, Error> {
+        match process::facilities() {
+            Ok(attributes) => Ok(Facilities { unusable: None, attributes }),
+            Err(error) if error.kind == ErrorKind::Denied => {
+                Ok(Facilities { unusable: Some(error.message), attributes: Vec::new() })
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    fn create(op: Op, workload: Workload) -> Result<Creation, Error> {
+        let config: Config = workload.config()?;
+        let request = convert::request(workload, config)?;
+        let prepared = process::prepare(&op, &request)?;
+        Ok(Creation::Ready(Created {
+            handle: Runtime { process: prepared.ref_ }.handle()?,
+            kill_target: prepared.kill_target,
+        }))
+    }
+
+    fn start(op: Op, handle: Handle) -> Result<Handle, Error> {
+        let runtime = Runtime::of(&handle)?;
+        process::start(&op, &runtime.process)?;
+        Ok(handle)
+    }
+
+    fn stop(op: Op, handle: Handle, signal: String) -> Result<Handle, Error> {
+        let runtime = Runtime::of(&handle)?;
+        convert::or_gone(process::signal(&op, &runtime.process, &signal))?;
+        Ok(handle)
+    }
+
+    fn kill(op: Op, handle: Handle) -> Result<Handle, Error> {
+        let runtime = Runtime::of(&handle)?;
+        convert::or_gone(process::kill(&op, &runtime.process))?;
+        Ok(handle)
+    }
+
+    fn destroy(op: Op, handle: Handle) -> Result<(), Error> {
+        let runtime = Runtime::of(&handle)?;
+        convert::or_gone(process::remove(&op, &runtime.process))
+    }
+
+    fn inspect(handle: Handle) -> Result<Observation, Error> {
+        let runtime = Runtime::of(&handle)?;
+        convert::observation(process::inspect(&runtime.process))
+    }
+
+    fn recover(handles: Vec<Handle>) -> Result<Vec<Observation>, Error> {
+        let look = |handle| Self::inspect(handle).unwrap_or_else(convert::unknown);
+        Ok(handles.into_iter().map(look).collect())
+    }
+
+    fn list(page: Page) -> Result<Listing, Error> {
+        let listing = process::list(&page)?;
+        let entries = listing.entries.into_iter().map(convert::listed);
+        Ok(Listing { entries: entries.collect::<Result<_, _>>()?, next: listing.next })
+    }
+
+    fn watch(handle: Handle) -> Result<Option<Source>, Error> {
+        let runtime = Runtime::of(&handle)?;
+        process::open(&runtime.process, &process::Stream::End).map(Some)
+    }
+}
+
+impl logs::Guest for Native {
+    fn open(handle: Handle, options: logs::Options) -> Result<Source, Error> {
+        let runtime = Runtime::of(&handle)?;
+        process::open(&runtime.process, &process::Stream::Output(options))
+    }
+}
+
+fleet_sdk::export!(Native);

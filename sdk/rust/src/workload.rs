@@ -1,0 +1,17 @@
+//! A workload's `[config]` as a typed value.
+
+use serde::de::DeserializeOwned;
+
+use crate::Error;
+use crate::driver::Workload;
+
+impl Workload {
+    /// The backend's own part of the workload.
+    ///
+    /// # Errors
+    /// `invalid` (`config`) where the type is narrower than the schema the host checked against.
+    pub fn config<T: DeserializeOwned>(&self) -> Result<T, Error> {
+        serde_json::from_str(&self.config)
+            .map_err(|error| Error::invalid("config", format!("[config] cannot be used: {error}")))
+    }
+}

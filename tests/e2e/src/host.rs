@@ -1,0 +1,255 @@
+//! One host under test.
+
+use std::ffi::OsString;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+
+use serde_json::Value;
+
+use crate::process::{find_processes, wait_for};
+
+/// How a host is started.
+#[derive(Debug, Clone)]
+pub struct HostOptions {
+    /// The plugin folder; what was built, when absent.
+    pub plugins: Option<PathBuf>,
+    /// More arguments of `run`.
+    pub args: Vec<OsString>,
+}
+
+impl Default for HostOptions {
+    fn default() -> Self {
+        Self { plugins: None, args: Vec::new() }
+    }
+}
+
+/// A running host, or one that was killed and can be started again on the same data.
+pub struct Host {
+    data: tempfile::TempDir,
+    options: HostOptions,
+    child: Option<Child>,
+    url: String,
+}
+
+/// What a command printed and how it ended.
+#[derive(Debug, Clone)]
+pub struct Ran {
+    /// Its exit code.
+    pub code: i32,
+    /// What it printed.
+    pub stdout: String,
+    /// What it complained about.
+    pub stderr: String,
+}
+
+impl Ran {
+    /// Its output as JSON.
+    #[must_use]
+    pub fn json(&self) -> Value {
+        serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
+    }
+
+    /// The same, after making sure that it succeeded.
+    #[must_use]
+    pub fn ok(self) -> Self {
+        assert_eq!(self.code, 0, "{self:?}");
+        self
+    }
+}
+
+/// The binary under test.
+#[must_use]
+pub fn binary() -> PathBuf {
+    std::env::var_os("FLEET_HOST_BIN").map_or_else(|| target().join("release/fleet-host"), PathBuf::from)
+}
+
+/// The plugins under test.
+#[must_use]
+pub fn plugins() -> PathBuf {
+    std::env::var_os("FLEET_PLUGINS_DIR").map_or_else(|| target().join("plugins"), PathBuf::from)
+}
+
+fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from)
+}
+
+impl Host {
+    /// Starts a host with the built plugins.
+    #[must_use]
+    pub fn start() -> Self {
+        Self::start_with(HostOptions::default())
+    }
+
+    /// Starts a host and waits until it is ready.
+    #[must_use]
+    pub fn start_with(options: HostOptions) -> Self {
+        let data = tempfile::Builder::new().prefix("fleet-e2e-").tempdir().unwrap();
+        let mut host = Self { data, options, child: None, url: String::new() };
+        host.start_again();
+        host
+    }
+
+    /// Starts it on the data it had, and waits until it is ready.
+    pub fn start_again(&mut self) {
+        assert!(self.child.is_none(), "it is running");
+        let log = std::fs::File::create(self.data().join("host.stdout")).unwrap();
+        let errors = std::fs::OpenOptions::new().create(true).append(true).open(self.data().join("host.stderr")).unwrap();
+        let child = Command::new(binary())
+            .arg("run")
+            .arg("--plugins")
+            .arg(self.options.plugins.clone().unwrap_or_else(plugins))
+            .arg("--data")
+            .arg(self.data())
+            .args(["--listen", "127.0.0.1:0"])
+            .args(&self.options.args)
+            .env("FLEET_CACHE", compile_cache())
+            .stdin(Stdio::null())
+            .stdout(log)
+            .stderr(errors)
+            .spawn()
+            .unwrap_or_else(|error| panic!("{}: {error}; build it with `cargo xtask build`", binary().display()));
+        self.child = Some(child);
+        self.url = wait_for("the host's first screen", 120, || {
+            let said = self.screen();
+            if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
+                panic!("the host ended with {status}: {said}{}", self.complaints());
+            }
+            said.split_whitespace().find(|word| word.starts_with("http://127.0.0.1:")).map(str::to_owned)
+        });
+        wait_for("/ready", 60, || self.get("/ready").filter(|(status, _)| *status == 200));
+    }
+
+    /// What it printed.
+    #[must_use]
+    pub fn screen(&self) -> String {
+        std::fs::read_to_string(self.data().join("host.stdout")).unwrap_or_default()
+    }
+
+    /// What it complained about.
+    #[must_use]
+    pub fn complaints(&self) -> String {
+        std::fs::read_to_string(self.data().join("host.stderr")).unwrap_or_default()
+    }
+
+    /// Its data folder.
+    #[must_use]
+    pub fn data(&self) -> PathBuf {
+        self.data.path().to_owned()
+    }
+
+    /// Its address.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// Its own process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.child.as_ref().expect("it is running").id()
+    }
+
+    /// The admin token.
+    #[must_use]
+    pub fn token(&self) -> String {
+        std::fs::read_to_string(self.data().join("admin.token")).unwrap().trim().to_owned()
+    }
+
+    /// SIGKILL, and waits until it is gone.
+    pub fn kill(&mut self) {
+        let mut child = self.child.take().expect("it is running");
+        child.kill().unwrap();
+        child.wait().unwrap();
+    }
+
+    /// SIGINT, as Ctrl-C, and waits for its end.
+    pub fn interrupt(&mut self) -> std::process::ExitStatus {
+        let mut child = self.child.take().expect("it is running");
+        let pid = rustix::process::Pid::from_child(&child);
+        rustix::process::kill_process(pid, rustix::process::Signal::INT).unwrap();
+        wait_for("the host's end", 30, || child.try_wait().unwrap())
+    }
+
+    /// Runs a command of the CLI against it.
+    #[must_use]
+    pub fn cli<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
+        ran(&self.command().args(args).output().unwrap())
+    }
+
+    /// Starts a command of the CLI against it.
+    #[must_use]
+    pub fn command(&self) -> Command {
+        let mut command = Command::new(binary());
+        command.env("FLEET_SERVER", &self.url).env("FLEET_DATA", self.data()).stdin(Stdio::null());
+        command
+    }
+
+    /// One workload, as the API shows it.
+    #[must_use]
+    pub fn show(&self, workload: &str) -> Value {
+        self.cli(["workload", "show", workload, "--output", "json"]).ok().json()
+    }
+
+    /// Waits until a workload is in a state, and answers it.
+    #[must_use]
+    pub fn wait_state(&self, workload: &str, state: &str) -> Value {
+        wait_for(&format!("{workload} to be {state}"), 60, || {
+            let shown = self.show(workload);
+            (shown["state"] == state).then_some(shown)
+        })
+    }
+
+    /// A GET without a library's pool, so that tests may kill the host at any time.
+    #[must_use]
+    pub fn get(&self, path: &str) -> Option<(u16, String)> {
+        http_get(self.url.strip_prefix("http://")?, path, Some(&self.token()))
+    }
+}
+
+/// One plain HTTP/1.1 GET; `None` when nothing answers.
+#[must_use]
+pub fn http_get(address: &str, path: &str, token: Option<&str>) -> Option<(u16, String)> {
+    use std::io::{Read, Write};
+    let mut stream = std::net::TcpStream::connect(address).ok()?;
+    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
+    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n{token}Connection: close\r\n\r\n").ok()?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).ok()?;
+    let status = answer.split_whitespace().nth(1)?.parse().ok()?;
+    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())?;
+    Some((status, body))
+}
+
+/// Compiled components are shared by all tests: compiling is not what they test.
+fn compile_cache() -> PathBuf {
+    target().join("test-compile-cache")
+}
+
+fn ran(output: &Output) -> Ran {
+    Ran {
+        code: output.status.code().unwrap_or(-1),
+        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+    }
+}
+
+impl Drop for Host {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            eprintln!("--- host stdout\n{}\n--- host stderr\n{}", self.screen(), self.complaints());
+        }
+        if let Some(mut child) = self.child.take() {
+            let _ = child.kill();
+            let _ = child.wait();
+        }
+        // Everything a workload of this host runs carries the data folder in its command line (the
+        // shim's) or is a child of such a shim.
+        let text = self.data().display().to_string();
+        for pid in find_processes(&text) {
+            if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+                let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
+            }
+        }
+    }
+}
