@@ -4,11 +4,17 @@
 //! read from the component itself, so `logs` may be missing. Nothing outside `convert`, `imports`
 //! and `backend` sees these types: the rest of the host speaks `fleet_model`.
 
-#![expect(missing_docs, reason = "generated; the contract is documented in wit/")]
-
 wasmtime::component::bindgen!({
     path: ["../../wit/common/0.1.0", "../../wit/host/0.1.0", "../../wit/backend/0.1.0"],
-    world: "fleet:backend/backend-with-logs",
+    inline: "
+        package fleet:host-side;
+
+        world widest {
+            include fleet:backend/backend-with-logs@0.1.0;
+            import fleet:host/lines@0.1.0;
+        }
+    ",
+    world: "fleet:host-side/widest",
     imports: { default: async },
     exports: { default: async },
     with: {

@@ -87,10 +87,11 @@ impl Failed<'_> {
 
 /// The message of a Rust panic, or else the last line that was written.
 fn panic_message(stderr: &str) -> Option<String> {
-    let mut lines = stderr.lines().map(str::trim_end).filter(|line| !line.is_empty());
-    let head = lines.clone().rposition(|line| line.contains("panicked at "));
-    let Some(head) = head else { return lines.next_back().map(str::to_owned) };
-    let mut lines = lines.skip(head);
+    let lines: Vec<&str> = stderr.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let Some(head) = lines.iter().rposition(|line| line.contains("panicked at ")) else {
+        return lines.last().map(|line| (*line).to_owned());
+    };
+    let mut lines = lines.into_iter().skip(head);
     let place = lines.next().and_then(|line| line.split_once("panicked at ")).map(|(_, place)| place.trim_end_matches(':'));
     let message: Vec<&str> = lines.take_while(|line| !line.starts_with("note: ")).collect();
     Some(format!("panicked at {}: {}", place.unwrap_or("?"), message.join(" ")))

@@ -72,7 +72,15 @@ impl Grants {
     /// # Errors
     /// `invalid` (`bad-grants`) with the file, the line and what was expected.
     pub fn parse(file: &str, text: &str) -> Result<Self, Error> {
-        document::parse(file, text).map_err(|message| Error::invalid("bad-grants", message))
+        let bad = |message: String| Error::invalid("bad-grants", message);
+        let grants: Self = document::parse(file, text).map_err(bad)?;
+        for (plugin, grant) in &grants.plugins {
+            for (name, launcher) in &grant.process.launchers {
+                let place = format!("{file}: [{plugin}.process.launchers.{name}]");
+                launcher.validate().map_err(|error| bad(format!("{place}: {error}")))?;
+            }
+        }
+        Ok(grants)
     }
 
     /// Reads a grants file.
@@ -117,5 +125,32 @@ pub(crate) fn describe(launcher: &Launcher) -> String {
         _ if launcher.any => "any program".to_owned(),
         Some(path) => path.display().to_string(),
         None => "no program".to_owned(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mistakes_name_their_line_and_what_was_expected() {
+        for (text, want) in [
+            ("[native]\nlogs = true", "g.toml:2: unknown field `logs`, expected one of `log`"),
+            ("[native]\nlog = \"yes\"", "g.toml:2: "),
+            ("[Native]\nlog = true", "`Native` is not a name"),
+            ("[native]\ndigest = \"abc\"", "64 hexadecimal digits"),
+            ("[native.process.launchers.dev]\nanny = true", "unknown field `anny`"),
+            ("[native.process.launchers.dev]\n", "[native.process.launchers.dev]: set `executable`"),
+        ] {
+            let error = Grants::parse("g.toml", text).unwrap_err();
+            assert_eq!(error.code, "bad-grants");
+            assert!(error.message.contains(want), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_summary_says_who_may_do_what() {
+        let grants = Grants::parse("g.toml", "[a]\nlog = true\n[a.process.launchers.dev]\nany = true\n[b]").unwrap();
+        assert_eq!(grants.summary(), ["a: log, launcher dev (any program)", "b: nothing"]);
     }
 }

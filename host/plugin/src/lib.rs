@@ -1,3 +1,54 @@
-//! placeholder
+//! The WebAssembly component host: from a folder of files to backends that answer calls.
+//!
+//! A plugin is a function, not a process. Each call gets a fresh instance of a component that was
+//! compiled and linked beforehand, under limits of memory, processor time and wall clock; what it
+//! may touch is what its manifest requests *and* its operator grants. So a bad plugin harms one
+//! call, calls run in parallel, and putting new code in place is storing a pointer.
+//!
+//! | to see | look into |
+//! |---|---|
+//! | what the node asks of a backend | [`driver`] |
+//! | a file's way into use, and every reason for a refusal | `folder`, `load`, `world` |
+//! | how a component becomes code | `compile` |
+//! | what a plugin asks, is granted, may do | [`manifest`], [`grants`], `permission` |
+//! | one call and its limits | `call`, `state`, `limits`, `lane`, `failure` |
+//! | what a guest can call | `imports` |
+//! | the contract's types against the host's | `bindings`, `convert` |
+
+mod backend;
+mod bindings;
+mod call;
+mod compile;
+mod convert;
+pub mod digest;
+mod document;
 pub mod driver;
+mod engine;
+mod failure;
+mod folder;
+mod generation;
+pub mod grants;
+mod host;
+mod imports;
+mod lane;
+mod limits;
+mod load;
+pub mod manifest;
+mod output;
+mod permission;
+mod registry;
+mod schema;
+mod settings;
+mod shipped;
+mod state;
+mod template;
+mod world;
+
+pub use backend::Backend;
+pub use compile::{CompileCommand, compile_main};
+pub use digest::Digest;
 pub use driver::{Driver, Drivers};
+pub use grants::{Ceiling, Grants};
+pub use host::{PluginHost, PluginHostOptions, VerifyOptions};
+pub use manifest::Manifest;
+pub use shipped::{default_grants, manifests};

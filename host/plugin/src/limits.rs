@@ -139,6 +139,6 @@ mod tests {
         cpu.host_ended(began);
         cpu.tick().unwrap();
         cpu.tick().unwrap();
-        assert!(cpu.tick().unwrap_err().is::<CpuSpent>());
+        assert!(cpu.tick().is_err_and(|error| error.is::<CpuSpent>()));
     }
 }

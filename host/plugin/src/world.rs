@@ -12,9 +12,9 @@ pub(crate) const LOGS: &str = "fleet:backend/logs@0.1.0";
 /// they are compatible.
 const OFFERED: &[(&str, &[&str], &str)] = &[
     ("fleet:common", &["types"], "0.1.0"),
-    ("fleet:host", &["clock", "config", "log", "process", "sources"], "0.1.0"),
+    ("fleet:host", &["clock", "config", "lines", "log", "process", "sources"], "0.1.0"),
     ("wasi:cli", WASI_CLI, WASI),
-    ("wasi:clocks", &["monotonic-clock", "timezone", "wall-clock"], WASI),
+    ("wasi:clocks", &["monotonic-clock", "wall-clock"], WASI),
     ("wasi:filesystem", &["preopens", "types"], WASI),
     ("wasi:io", &["error", "poll", "streams"], WASI),
     ("wasi:random", &["insecure", "insecure-seed", "random"], WASI),
@@ -134,7 +134,7 @@ mod tests {
         for (import, wants) in [
             ("fleet:host/log@0.2.0", &["fleet:host/log@0.2.0", "newest", "0.1.0"][..]),
             ("fleet:host/log@0.1.0-rc.1", &["newest", "0.1.0"]),
-            ("fleet:host/secret@0.1.0", &["fleet:host/secret@0.1.0", "clock, config, log", "0.1.0"]),
+            ("fleet:host/secret@0.1.0", &["fleet:host/secret@0.1.0", "clock, config, lines, log", "0.1.0"]),
             ("wasi:http/outgoing-handler@0.2.4", &["wasi:http", "offers only"]),
             ("wasi:io/streams@0.3.0", &["newest wasi:io/streams", "0.2."]),
             ("env", &["`env`", "fleet:host"]),

@@ -18,7 +18,9 @@ impl Handle {
         let opaque = serde_json::to_vec(state).map_err(|error| {
             Error::internal(
                 "handle-unwritable",
-                format!("the state does not fit into JSON: {error}; report it to the plugin's author"),
+                format!(
+                    "the state does not fit into JSON: {error}; report it to the plugin's author"
+                ),
             )
         })?;
         if opaque.len() > MAX_BYTES {
@@ -74,9 +76,15 @@ mod tests {
     fn another_format_garbage_and_too_much_are_told_apart() {
         let handle = Handle::write(2, &1).unwrap();
         assert_eq!(handle.read::<u8>(1).unwrap_err().code, "handle-schema");
-        let garbage = Handle { schema: 1, opaque: vec![0xff] };
+        let garbage = Handle {
+            schema: 1,
+            opaque: vec![0xff],
+        };
         assert_eq!(garbage.read::<u8>(1).unwrap_err().kind, ErrorKind::Internal);
         let large = "x".repeat(MAX_BYTES);
-        assert_eq!(Handle::write(1, &large).unwrap_err().code, "handle-too-large");
+        assert_eq!(
+            Handle::write(1, &large).unwrap_err().code,
+            "handle-too-large"
+        );
     }
 }

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use rustix::fs::{Access, access};
 use sha2::{Digest, Sha256};
@@ -30,7 +30,7 @@ pub struct Isolation {
 }
 
 impl Isolation {
-    /// Looks at this machine, and makes this host's folder for groups to see whether it may.
+    /// Looks at this machine, and tries to make this host's folder for groups.
     #[must_use]
     pub fn detect(choice: Choice, data: &Path) -> Self {
         let without = |reason: String| Self { layout: None, reason: Some(reason) };
@@ -92,11 +92,14 @@ fn refused(base: &Path, error: &io::Error) -> String {
 /// write access to both ends and, in v2, to the group above both, which is the host's own.
 fn probe(base: &Path) -> io::Result<()> {
     fs::create_dir_all(base)?;
-    let own = base.ancestors().nth(2).map(Path::to_path_buf).unwrap_or_else(PathBuf::new);
-    for folder in [base, &own] {
-        access(folder.join("cgroup.procs"), Access::WRITE_OK)?;
+    let writable = |folder: &Path| access(folder.join("cgroup.procs"), Access::WRITE_OK);
+    let own = base.ancestors().nth(2).unwrap_or(base);
+    let answer = writable(base).and_then(|()| writable(own));
+    // They are made again for each process; those that hold something refuse.
+    for folder in base.ancestors().take(2) {
+        let _ = fs::remove_dir(folder);
     }
-    Ok(())
+    Ok(answer?)
 }
 
 /// Short, the same at every start, and different for two hosts of one machine.

@@ -3,7 +3,6 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::thread;
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -103,13 +102,19 @@ fn kill_v1(group: &Path) -> io::Result<()> {
     }
     let mut waited = Duration::ZERO;
     while waited < FREEZE && fs::read_to_string(&state).is_ok_and(|text| text.trim() != "FROZEN") {
-        thread::sleep(STEP);
+        pause();
         waited += STEP;
     }
     let signalled = signal_all(group);
     // Whatever went wrong before: a group left frozen would never end.
     fs::write(&state, "THAWED")?;
     signalled
+}
+
+/// Gives the kernel a moment; it reports nothing to wait for here.
+#[expect(clippy::disallowed_methods, reason = "on a blocking thread or in the shim, for milliseconds, with a bound")]
+fn pause() {
+    std::thread::sleep(STEP);
 }
 
 fn signal_all(group: &Path) -> io::Result<()> {
@@ -161,7 +166,7 @@ fn remove(group: &Path) -> io::Result<()> {
                 Ok(()) => break,
                 Err(error) if error.kind() == io::ErrorKind::NotFound => break,
                 Err(error) if error.kind() == io::ErrorKind::ResourceBusy && waited < REMOVE => {
-                    thread::sleep(STEP);
+                    pause();
                     waited += STEP;
                 }
                 Err(error) => return Err(error),

@@ -23,31 +23,24 @@ const GATHER_BYTES: usize = 64 * 1024;
 pub(crate) struct Writer {
     folder: PathBuf,
     limits: LogLimits,
-    number: u64,
-    file: File,
-    size: u64,
+    /// Opened by the first write.
+    current: Option<Segment>,
     gathered: Vec<u8>,
     /// Output that could not be written, in bytes, and why.
     lost: Option<(u64, String)>,
 }
 
+#[derive(Debug)]
+struct Segment {
+    number: u64,
+    file: File,
+    size: u64,
+}
+
 impl Writer {
-    /// Goes on with the log in this folder.
-    pub(crate) fn open(folder: &Path, limits: LogLimits) -> io::Result<Self> {
-        let last = segment::list(folder)?.last().copied();
-        let (number, file, size) = match last {
-            None => begin(folder, 1)?,
-            Some(number) => {
-                let file = File::open(segment::path(folder, number))?;
-                let size = file.metadata()?.len();
-                let mut end = [b'\n'];
-                if size > 0 {
-                    file.read_exact_at(&mut end, size - 1)?;
-                }
-                begin(folder, if end == [b'\n'] { number } else { number + 1 })?
-            }
-        };
-        Ok(Self { folder: folder.to_owned(), limits, number, file, size, gathered: Vec::new(), lost: None })
+    /// Goes on with the log in this folder. Touches nothing until there is something to write.
+    pub(crate) fn new(folder: &Path, limits: LogLimits) -> Self {
+        Self { folder: folder.to_owned(), limits, current: None, gathered: Vec::new(), lost: None }
     }
 
     /// Adds a line, or a part of one.
@@ -90,46 +83,65 @@ impl Writer {
     }
 
     fn write(&mut self, batch: &[u8]) -> io::Result<()> {
-        if self.size > 0 && self.size + batch.len() as u64 > self.limits.segment_bytes {
-            self.rotate()?;
-        }
-        match self.file.write_all(batch) {
+        let current = match self.current.take() {
+            Some(current) => current,
+            None => resume(&self.folder)?,
+        };
+        let is_full = current.size > 0 && current.size + batch.len() as u64 > self.limits.segment_bytes;
+        let current = if is_full { self.rotate(current)? } else { current };
+        let Segment { number, mut file, size } = current;
+        match file.write_all(batch) {
             Ok(()) => {
-                self.size += batch.len() as u64;
+                self.current = Some(Segment { number, file, size: size + batch.len() as u64 });
                 Ok(())
             }
             Err(error) => {
-                // Readers take whole lines only, so a torn end may go; if it cannot, a new
-                // segment leaves it behind.
-                if self.file.set_len(self.size).is_err() {
-                    self.rotate()?;
+                // Readers take whole lines only, so a torn end may go. If it cannot, the next
+                // write finds it and leaves it behind in this segment.
+                if file.set_len(size).is_ok() {
+                    self.current = Some(Segment { number, file, size });
                 }
                 Err(error)
             }
         }
     }
 
-    fn rotate(&mut self) -> io::Result<()> {
-        (self.number, self.file, self.size) = begin(&self.folder, self.number + 1)?;
-        let keep = self.limits.segments.max(1);
-        for old in segment::list(&self.folder)? {
-            if old + keep <= self.number {
-                fs::remove_file(segment::path(&self.folder, old))?;
+    fn rotate(&mut self, full: Segment) -> io::Result<Segment> {
+        let next = match begin(&self.folder, full.number + 1) {
+            Ok(next) => next,
+            Err(error) => {
+                self.current = Some(full);
+                return Err(error);
             }
+        };
+        let keep = self.limits.segments.max(1);
+        for old in segment::list(&self.folder)?.into_iter().filter(|old| old + keep <= next.number) {
+            fs::remove_file(segment::path(&self.folder, old))?;
         }
-        Ok(())
+        Ok(next)
     }
 
     /// Puts all that was written on the disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.file.sync_data()
+        self.current.as_ref().map_or(Ok(()), |current| current.file.sync_data())
     }
 }
 
-fn begin(folder: &Path, number: u64) -> io::Result<(u64, File, u64)> {
+/// The last segment, or the one after it if a line is torn at its end.
+fn resume(folder: &Path) -> io::Result<Segment> {
+    let Some(number) = segment::list(folder)?.last().copied() else { return begin(folder, 1) };
+    let file = File::open(segment::path(folder, number))?;
+    let mut last = [b'\n'];
+    if let Some(end) = file.metadata()?.len().checked_sub(1) {
+        file.read_exact_at(&mut last, end)?;
+    }
+    begin(folder, if last == [b'\n'] { number } else { number + 1 })
+}
+
+fn begin(folder: &Path, number: u64) -> io::Result<Segment> {
     let file = OpenOptions::new().create(true).append(true).mode(0o600).open(segment::path(folder, number))?;
     let size = file.metadata()?.len();
-    Ok((number, file, size))
+    Ok(Segment { number, file, size })
 }
 
 /// The time of a batch, as text.

@@ -24,6 +24,7 @@ pub(crate) mod signals;
 pub(crate) mod slot;
 pub(crate) mod start;
 pub(crate) mod tree;
+pub(crate) mod watch;
 
 use std::collections::BTreeMap;
 

@@ -5,9 +5,11 @@
 //! | `request.json` | host, `prepare`  | what to start; without it there is no slot   |
 //! | `end`          | host, `prepare`  | a FIFO; the shim holds it open while it lives |
 //! | `claim`        | shim, or host    | who runs it, or that nobody ever will        |
+//! | `executed`     | shim             | empty: the program runs or ran               |
 //! | `exit.json`    | shim             | how it ended                                 |
 //! | `shim.log`     | shim             | what went wrong in the shim itself           |
 
+use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -23,6 +25,7 @@ use crate::workspace::Workspaces;
 
 const REQUEST: &str = "request.json";
 const CLAIM: &str = "claim";
+const EXECUTED: &str = "executed";
 const EXIT: &str = "exit.json";
 
 /// The folder of one try.
@@ -44,12 +47,21 @@ impl Slot {
         &self.folder
     }
 
-    /// The folder of the workload: `WORKLOAD/runs/TRY` is two below it.
-    pub(crate) fn workload_folder(&self) -> io::Result<&Path> {
-        self.folder
-            .parent()
-            .and_then(Path::parent)
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidInput, "not the folder of a try"))
+    /// The workload's working directory.
+    pub(crate) fn workspace(&self) -> io::Result<PathBuf> {
+        self.beside("workspace")
+    }
+
+    /// The workload's log.
+    pub(crate) fn logs(&self) -> io::Result<PathBuf> {
+        self.beside("logs")
+    }
+
+    /// `WORKLOAD/runs/TRY` is this folder.
+    fn beside(&self, name: &str) -> io::Result<PathBuf> {
+        let workload = self.folder.parent().and_then(Path::parent);
+        let missing = || io::Error::new(io::ErrorKind::InvalidInput, "not the folder of a try");
+        workload.map(|folder| folder.join(name)).ok_or_else(missing)
     }
 
     pub(crate) fn end(&self) -> PathBuf {
@@ -96,6 +108,16 @@ impl Slot {
             }
             Err(error) => Err(error),
         }
+    }
+
+    /// Says that the program was executed, for those who found the slot claimed and wait. Of no
+    /// use after a power loss, so it is not made durable.
+    pub(crate) fn mark_executed(&self) {
+        let _ = File::create(self.folder.join(EXECUTED));
+    }
+
+    pub(crate) fn is_executed(&self) -> bool {
+        self.folder.join(EXECUTED).exists()
     }
 
     pub(crate) fn record_exit(&self, exit: &ExitRecord) -> io::Result<()> {

@@ -76,10 +76,10 @@ pub(crate) fn description(description: driver::Description) -> Result<Descriptio
     })
 }
 
-pub(crate) fn fingerprint(fingerprint: driver::Fingerprint) -> Fingerprint {
+pub(crate) fn fingerprint(found: driver::Facilities) -> Fingerprint {
     Fingerprint {
-        unusable: fingerprint.unusable.map(|why| text(why, MAX_TEXT)),
-        attributes: attributes(fingerprint.attributes),
+        unusable: found.unusable.map(|why| text(why, MAX_TEXT)),
+        attributes: attributes(found.attributes),
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod clock;
 mod config;
+mod lines;
 mod log;
 mod process;
 mod sources;
@@ -11,7 +12,7 @@ use fleet_model::Error;
 use wasmtime::Engine;
 use wasmtime::component::{HasSelf, Linker};
 
-use crate::bindings::{BackendWithLogs, fleet};
+use crate::bindings::{Widest, fleet};
 use crate::convert::to_guest;
 use crate::state::CallState;
 
@@ -19,7 +20,7 @@ use crate::state::CallState;
 pub(crate) fn linker(engine: &Engine) -> wasmtime::Result<Linker<CallState>> {
     let mut linker = Linker::new(engine);
     wasmtime_wasi::p2::add_to_linker_async(&mut linker)?;
-    BackendWithLogs::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
+    Widest::add_to_linker::<_, HasSelf<_>>(&mut linker, |state| state)?;
     Ok(linker)
 }
 

@@ -35,14 +35,15 @@ impl ContentStore {
         self.folder.join(format!("{digest}.wasm"))
     }
 
-    /// Keeps a copy. One that is there with this length is taken to be right: it was renamed to
-    /// this name when it was complete, and [`verified`](Self::verified) looks before it counts.
+    /// Keeps a copy; one that is there and is not right is replaced.
     ///
     /// # Errors
     /// When it cannot be written.
     pub(crate) fn keep(&self, digest: Digest, bytes: &[u8]) -> Result<(), String> {
         let path = self.path(digest);
-        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() == bytes.len() as u64) {
+        if fs::metadata(&path).is_ok_and(|metadata| metadata.len() == bytes.len() as u64)
+            && fs::read(&path).is_ok_and(|copy| copy == bytes)
+        {
             return Ok(());
         }
         let failed = |error: std::io::Error| format!("cannot write {}: {error}", path.display());
@@ -50,5 +51,25 @@ impl ContentStore {
         file.write_all(bytes).map_err(failed)?;
         file.persist(&path).map_err(|error| failed(error.error))?;
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_copy_is_kept_once_and_mended_when_it_is_wrong() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = ContentStore::open(folder.path().join("store")).unwrap();
+        let digest = Digest::of(b"abc");
+        for before in [None, Some("abc"), Some("xyz"), Some("ab")] {
+            if let Some(text) = before {
+                fs::write(store.path(digest), text).unwrap();
+            }
+            store.keep(digest, b"abc").unwrap();
+            assert_eq!(fs::read(store.path(digest)).unwrap(), b"abc");
+        }
+        assert_eq!(fs::read_dir(folder.path().join("store")).unwrap().count(), 1);
     }
 }

@@ -41,31 +41,35 @@ async fn pragma(disk: &Sqlite, pragma: &str) {
         .unwrap();
 }
 
-/// Commit number `commit`, of about `kilobytes`.
-fn batch(commit: u64, kilobytes: usize) -> Batch {
+/// Commit number `commit`, of rows of this many bytes.
+fn batch(commit: u64, rows: usize, bytes: usize) -> Batch {
     let mut batch = Batch {
         commit,
         ..Batch::default()
     };
-    for n in 0..kilobytes {
-        batch.set("blobs", n.to_string(), Some("x".repeat(1024)));
+    for n in 0..rows {
+        batch.set("blobs", n.to_string(), Some("x".repeat(bytes)));
     }
     batch
 }
 
+/// Many rows in a statement: SQLite takes the statement back, and the transaction is left to us. One row in
+/// a statement: SQLite ends the transaction by itself.
 #[tokio::test]
-async fn sqlite_takes_a_transaction_back_that_does_not_fit() {
-    let (_folder, disk) = open().await;
-    disk.commit(&batch(1, 1)).await.unwrap();
-    pragma(&disk, "max_page_count = 30").await;
-    for _ in 0..3 {
-        let full = disk.commit(&batch(2, 1000)).await;
-        assert!(matches!(full, Err(CommitError::Full(_))), "{full:?}");
-        assert_eq!(disk.load().await.unwrap().rows.len(), 1);
+async fn a_transaction_that_does_not_fit_leaves_nothing() {
+    for (rows, bytes) in [(1000, 1000), (8, 200_000)] {
+        let (_folder, disk) = open().await;
+        disk.commit(&batch(1, 1, 1)).await.unwrap();
+        pragma(&disk, "max_page_count = 30").await;
+        for _ in 0..3 {
+            let full = disk.commit(&batch(2, rows, bytes)).await;
+            assert!(matches!(full, Err(CommitError::Full(_))), "{full:?}");
+            assert_eq!(disk.load().await.unwrap().rows.len(), 1);
+        }
+        pragma(&disk, "max_page_count = 1000000").await;
+        disk.commit(&batch(2, rows, bytes)).await.unwrap();
+        assert_eq!(disk.load().await.unwrap().rows.len(), rows);
     }
-    pragma(&disk, "max_page_count = 1000000").await;
-    disk.commit(&batch(2, 1000)).await.unwrap();
-    assert_eq!(disk.load().await.unwrap().rows.len(), 1000);
 }
 
 #[tokio::test]
@@ -92,26 +96,26 @@ async fn a_lock_held_by_another_process_is_waited_for_then_reported() {
     let mut other = sqlx::SqliteConnection::connect(&url).await.unwrap();
     let begin = sqlx::raw_sql("BEGIN IMMEDIATE");
     begin.execute(&mut other).await.unwrap();
-    let busy = disk.commit(&batch(1, 1)).await;
+    let busy = disk.commit(&batch(1, 1, 1)).await;
     assert!(matches!(busy, Err(CommitError::Busy(_))), "{busy:?}");
     let rollback = sqlx::raw_sql("ROLLBACK");
     rollback.execute(&mut other).await.unwrap();
-    disk.commit(&batch(1, 1)).await.unwrap();
+    disk.commit(&batch(1, 1, 1)).await.unwrap();
 }
 
 #[tokio::test]
 async fn a_commit_follows_the_one_before() {
     let (_folder, disk) = open().await;
-    disk.commit(&batch(1, 1)).await.unwrap();
+    disk.commit(&batch(1, 1, 1)).await.unwrap();
     for wrong in [0, 1, 3] {
-        let foreign = disk.commit(&batch(wrong, 2)).await;
+        let foreign = disk.commit(&batch(wrong, 2, 1)).await;
         assert!(
             matches!(foreign, Err(CommitError::Failed(_))),
             "{foreign:?}"
         );
     }
     assert_eq!(disk.load().await.unwrap().rows.len(), 1);
-    disk.commit(&batch(2, 2)).await.unwrap();
+    disk.commit(&batch(2, 2, 1)).await.unwrap();
 }
 
 #[tokio::test]
@@ -120,7 +124,7 @@ async fn a_closed_database_is_closed() {
     disk.close().await;
     assert!(disk.load().await.is_err());
     assert!(matches!(
-        disk.commit(&batch(1, 1)).await,
+        disk.commit(&batch(1, 1, 1)).await,
         Err(CommitError::Failed(_))
     ));
     disk.close().await;

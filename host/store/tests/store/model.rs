@@ -20,6 +20,7 @@ enum Change {
 #[derive(Debug, Clone)]
 enum Op {
     Write(Vec<Change>),
+    Together(Vec<Vec<Change>>),
     Refuse(Vec<Change>),
     Panic(Vec<Change>),
     DiskFull(Vec<Change>),
@@ -42,7 +43,8 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
 
 fn op() -> impl Strategy<Value = Op> {
     prop_oneof![
-        8 => changes().prop_map(Op::Write),
+        6 => changes().prop_map(Op::Write),
+        4 => prop::collection::vec(changes(), 2..6).prop_map(Op::Together),
         2 => changes().prop_map(Op::Refuse),
         1 => changes().prop_map(Op::Panic),
         2 => changes().prop_map(Op::DiskFull),
@@ -159,6 +161,21 @@ impl Run {
             Op::Write(changes) => {
                 self.write(changes).await.unwrap();
                 self.model = self.model.after(changes);
+            }
+            Op::Together(transactions) => {
+                let mut callers = tokio::task::JoinSet::new();
+                for changes in transactions.clone() {
+                    let store = self.store.clone();
+                    let decide = move |tx: &mut Tx<'_, TestState>| {
+                        apply(tx, &changes);
+                        Ok::<(), ()>(())
+                    };
+                    callers.spawn(async move { store.write(decide).await });
+                    self.model = self.model.after(&transactions[callers.len() - 1]);
+                }
+                for outcome in callers.join_all().await {
+                    outcome.unwrap();
+                }
             }
             Op::Refuse(changes) => {
                 let changes = changes.clone();

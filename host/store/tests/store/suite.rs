@@ -18,6 +18,7 @@ suite!(
     an_unstorable_row_writes_nothing,
     transactions_run_in_order,
     the_last_change_of_a_row_counts,
+    transactions_of_one_commit_add_up,
     a_revision_is_given_out_once,
     logs_are_read_by_range,
     log_numbers_go_on_after_trimming,
@@ -251,6 +252,50 @@ async fn the_last_change_of_a_row_counts(disk: impl Media) {
         let expected = [(1, "newest".to_owned()), (2, "again".to_owned())];
         assert_eq!(notes.collect::<Vec<_>>(), expected);
     }
+}
+
+async fn transactions_of_one_commit_add_up(disk: impl Media) {
+    let (store, probe) = disk.probed().await;
+    probe.hold();
+    let first = tokio::spawn(put_later(store.clone(), item("a", "first", 0)));
+    probe.arrived(1).await;
+    let callers: Vec<_> = (1..=5_u64)
+        .map(|n| {
+            let store = store.clone();
+            tokio::spawn(async move {
+                write(&store, move |tx| {
+                    tx.put(note(1, &n.to_string()));
+                    tx.delete::<Note>(&(n - 1));
+                    tx.put(note(n + 10, "kept"));
+                    tx.append(n, event(&n.to_string()));
+                    tx.trim::<Event>(n / 2);
+                    tx.revision()
+                })
+                .await
+                .unwrap()
+            })
+        })
+        .collect();
+    tokio::task::yield_now().await;
+    probe.release();
+    soon(first).await.unwrap();
+    for (revision, caller) in (1..).zip(callers) {
+        assert_eq!(soon(caller).await.unwrap(), revision);
+    }
+    assert_eq!(probe.commits(), 2);
+    store.close().await;
+
+    let store = disk.store().await;
+    let snapshot = store.snapshot();
+    assert_eq!(snapshot.revision, 5);
+    assert_eq!(snapshot.state.notes.get(&1).unwrap().text, "5");
+    let ids: Vec<_> = snapshot.state.notes.keys().copied().collect();
+    assert_eq!(ids, [1, 11, 12, 13, 14, 15]);
+    let events = store.read_log::<Event>(0, 10).await.unwrap();
+    assert_eq!(
+        events.iter().map(|row| row.0).collect::<Vec<_>>(),
+        [3, 4, 5]
+    );
 }
 
 async fn a_revision_is_given_out_once(mut disk: impl Media) {
@@ -502,16 +547,20 @@ async fn closing_finishes_what_was_submitted(disk: impl Media) {
     tokio::task::yield_now().await;
     let closing = tokio::spawn(store.clone().close());
     tokio::task::yield_now().await;
+    // Behind the close, but before the writer has seen that.
+    let third = tokio::spawn(put_later(store.clone(), item("a", "third", 0)));
+    tokio::task::yield_now().await;
     probe.release();
     soon(closing).await.unwrap();
-    soon(first).await.unwrap();
-    soon(second).await.unwrap();
+    for submitted in [first, second, third] {
+        soon(submitted).await.unwrap();
+    }
     assert_eq!(probe.closed(), 1);
     let late = write(&store, |tx| tx.put(note(1, "late"))).await;
     assert!(matches!(late, Err(WriteError::Closed)));
-    assert_eq!(store.snapshot().state.items.len(), 2);
+    assert_eq!(store.snapshot().state.items.len(), 3);
     soon(store.close()).await;
-    assert_eq!(disk.store().await.snapshot().state.items.len(), 2);
+    assert_eq!(disk.store().await.snapshot().state.items.len(), 3);
 }
 
 async fn dropping_the_last_handle_closes(disk: impl Media) {

@@ -82,7 +82,9 @@ impl TryFrom<u64> for Millis {
         if ms <= LONGEST_MS {
             Ok(Self(ms))
         } else {
-            Err(format!("{ms} ms is more than a year: use at most {LONGEST_MS}"))
+            Err(format!(
+                "{ms} ms is more than a year: use at most {LONGEST_MS}"
+            ))
         }
     }
 }
@@ -103,7 +105,10 @@ pub(crate) struct Refusal {
 impl Refusal {
     /// What to answer in this attempt, if it is one that fails.
     pub(crate) fn at(&self, attempt: u64) -> Result<(), Error> {
-        if self.attempts.is_some_and(|last| attempt > u64::from(last.get())) {
+        if self
+            .attempts
+            .is_some_and(|last| attempt > u64::from(last.get()))
+        {
             return Ok(());
         }
         Err(Error::new(self.kind.into(), &self.code, &self.message))
@@ -175,7 +180,11 @@ pub(crate) struct Placed {
 impl Placed {
     /// A line on stdout, at once.
     pub(crate) fn plain(text: &str) -> Self {
-        Self { text: text.to_owned(), stream: Stream::Stdout, after_ms: Millis::default() }
+        Self {
+            text: text.to_owned(),
+            stream: Stream::Stdout,
+            after_ms: Millis::default(),
+        }
     }
 }
 

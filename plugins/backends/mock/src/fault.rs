@@ -22,7 +22,10 @@ pub(crate) fn commit(config: &Config, call: Call) -> Result<Conduct, Error> {
     let Some(fault) = config.fault.filter(|_| config.fault_in == Some(call)) else {
         return Ok(Conduct::Honest);
     };
-    log::write(log::Level::Warn, &format!("planned fault in {call:?}: {fault:?}"));
+    log::write(
+        log::Level::Warn,
+        &format!("planned fault in {call:?}: {fault:?}"),
+    );
     match fault {
         Fault::Trap => trap(call),
         Fault::Spin => loop {
@@ -50,7 +53,10 @@ fn allocate() -> ! {
     }
 }
 
-#[expect(clippy::disallowed_methods, reason = "waiting in a call of the host is the fault")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "waiting in a call of the host is the fault"
+)]
 fn hang() -> ! {
     loop {
         std::thread::sleep(Duration::from_secs(24 * 60 * 60));
@@ -59,7 +65,10 @@ fn hang() -> ! {
 
 /// A handle that nobody can read.
 pub(crate) fn handle() -> Handle {
-    Handle { schema: u32::MAX, opaque: vec![0xff; 16] }
+    Handle {
+        schema: u32::MAX,
+        opaque: vec![0xff; 16],
+    }
 }
 
 /// A look that says nothing a caller knows.

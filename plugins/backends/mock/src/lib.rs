@@ -44,7 +44,10 @@ impl driver::Guest for Mock {
             Err(error) if error.kind == ErrorKind::Denied => Some(error.message),
             Err(error) => return Err(error),
         };
-        Ok(Facilities { unusable, attributes: Vec::new() })
+        Ok(Facilities {
+            unusable,
+            attributes: Vec::new(),
+        })
     }
 
     fn create(op: Op, workload: Workload) -> Result<Creation, Error> {
@@ -59,8 +62,15 @@ impl driver::Guest for Mock {
         if let Some(progress) = pending::progress(&config, &workload.id, clock::now()?) {
             return Ok(Creation::Pending(progress));
         }
-        let handle = Runtime { config, life: Life::default() }.handle()?;
-        Ok(Creation::Ready(Created { handle, kill_target: None }))
+        let handle = Runtime {
+            config,
+            life: Life::default(),
+        }
+        .handle()?;
+        Ok(Creation::Ready(Created {
+            handle,
+            kill_target: None,
+        }))
     }
 
     fn start(op: Op, handle: Handle) -> Result<Handle, Error> {
@@ -73,23 +83,31 @@ impl driver::Guest for Mock {
     }
 
     fn stop(_op: Op, handle: Handle, signal: String) -> Result<Handle, Error> {
-        change(Call::Stop, &handle, |life, config, now_ms| match signal::effect(&signal) {
-            Some(Effect::Ends(signal)) => Ok(life.stop(config, signal, now_ms)),
-            Some(Effect::Nothing) => Ok(life),
-            None => Err(Error::invalid(
-                "unknown-signal",
-                format!("`{signal}` is no signal: use a name without SIG, like `TERM`"),
-            )),
-        })
+        change(
+            Call::Stop,
+            &handle,
+            |life, config, now_ms| match signal::effect(&signal) {
+                Some(Effect::Ends(signal)) => Ok(life.stop(config, signal, now_ms)),
+                Some(Effect::Nothing) => Ok(life),
+                None => Err(Error::invalid(
+                    "unknown-signal",
+                    format!("`{signal}` is no signal: use a name without SIG, like `TERM`"),
+                )),
+            },
+        )
     }
 
     fn kill(_op: Op, handle: Handle) -> Result<Handle, Error> {
-        change(Call::Kill, &handle, |life, config, now_ms| Ok(life.kill(config, now_ms)))
+        change(Call::Kill, &handle, |life, config, now_ms| {
+            Ok(life.kill(config, now_ms))
+        })
     }
 
     /// There is nothing to remove, so a handle that cannot be read is no hindrance.
     fn destroy(_op: Op, handle: Handle) -> Result<(), Error> {
-        let Ok(runtime) = Runtime::of(&handle) else { return Ok(()) };
+        let Ok(runtime) = Runtime::of(&handle) else {
+            return Ok(());
+        };
         match fault::commit(&runtime.config, Call::Destroy)? {
             Conduct::Honest => Ok(()),
             Conduct::Garbage => Err(fault::error()),
@@ -125,7 +143,10 @@ impl driver::Guest for Mock {
 
     /// Nothing is on the machine that a handle would not know.
     fn list(_page: Page) -> Result<Listing, Error> {
-        Ok(Listing { entries: Vec::new(), next: None })
+        Ok(Listing {
+            entries: Vec::new(),
+            next: None,
+        })
     }
 
     /// One line at the time of the next change, if one is planned.
@@ -134,8 +155,15 @@ impl driver::Guest for Mock {
         if fault::commit(&config, Call::Watch)? == Conduct::Garbage {
             return Err(fault::error());
         }
-        let Some(time_ms) = life.next_change_ms(&config, clock::now()?) else { return Ok(None) };
-        let change = Line { time_ms, origin: Origin::Stdout, bytes: Vec::new(), cursor: String::new() };
+        let Some(time_ms) = life.next_change_ms(&config, clock::now()?) else {
+            return Ok(None);
+        };
+        let change = Line {
+            time_ms,
+            origin: Origin::Stdout,
+            bytes: Vec::new(),
+            cursor: String::new(),
+        };
         lines::open(&[change]).map(Some)
     }
 }
@@ -166,7 +194,11 @@ fn change(
 
 fn unknown(error: Error) -> Observation {
     let state = RunState::Unknown(error.message);
-    Observation { state, started_at_ms: None, attributes: Vec::new() }
+    Observation {
+        state,
+        started_at_ms: None,
+        attributes: Vec::new(),
+    }
 }
 
 fleet_sdk::export!(Mock);

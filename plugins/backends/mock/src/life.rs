@@ -44,12 +44,22 @@ enum End {
 impl Life {
     /// After a start: it begins, or begins anew when it was over. One that lives is left alone.
     pub(crate) fn start(self, config: &Config, op: &str, now_ms: u64) -> Self {
-        let repeated = self.started.as_ref().is_some_and(|started| started.op == op);
+        let repeated = self
+            .started
+            .as_ref()
+            .is_some_and(|started| started.op == op);
         if repeated || self.is_live(config, now_ms) {
             return self;
         }
-        let started = Some(Started { op: op.to_owned(), at_ms: now_ms });
-        Self { started, stopped: None, killed_at_ms: None }
+        let started = Some(Started {
+            op: op.to_owned(),
+            at_ms: now_ms,
+        });
+        Self {
+            started,
+            stopped: None,
+            killed_at_ms: None,
+        }
     }
 
     /// After a signal that ends programs. The first one counts, and one that is ignored does not.
@@ -58,7 +68,10 @@ impl Life {
             return self.kill(config, now_ms);
         }
         if !config.ignore_stop && self.stopped.is_none() && self.is_live(config, now_ms) {
-            self.stopped = Some(Stopped { signal, at_ms: now_ms });
+            self.stopped = Some(Stopped {
+                signal,
+                at_ms: now_ms,
+            });
         }
         self
     }
@@ -77,7 +90,11 @@ impl Life {
         let state = match self.ended(config, now_ms) {
             Some((at_ms, end)) => {
                 let exit = |code, signal| {
-                    RunState::Exited(Exit { code, signal, at_ms: Some(at_ms) })
+                    RunState::Exited(Exit {
+                        code,
+                        signal,
+                        at_ms: Some(at_ms),
+                    })
                 };
                 match end {
                     End::Lost => RunState::Lost("planned in the workload's [config]".to_owned()),
@@ -88,14 +105,23 @@ impl Life {
                     }
                 }
             }
-            None if self.running_since_ms(config).is_some_and(|since| since <= now_ms) => {
+            None if self
+                .running_since_ms(config)
+                .is_some_and(|since| since <= now_ms) =>
+            {
                 RunState::Running
             }
             None => RunState::Created,
         };
         let until_ms = self.end_ms(config).unwrap_or(now_ms).min(now_ms);
-        let started_at_ms = self.running_since_ms(config).filter(|since| *since <= until_ms);
-        Observation { state, started_at_ms, attributes }
+        let started_at_ms = self
+            .running_since_ms(config)
+            .filter(|since| *since <= until_ms);
+        Observation {
+            state,
+            started_at_ms,
+            attributes,
+        }
     }
 
     /// When the next look will differ, if it ever will by itself.
@@ -104,7 +130,11 @@ impl Life {
             return None;
         }
         let changes = [self.running_since_ms(config), self.end_ms(config)];
-        changes.into_iter().flatten().filter(|at_ms| *at_ms > now_ms).min()
+        changes
+            .into_iter()
+            .flatten()
+            .filter(|at_ms| *at_ms > now_ms)
+            .min()
     }
 
     /// When it runs, or is going to, if it was started.
@@ -129,19 +159,30 @@ impl Life {
     /// Its end, as far as it is decided: of all that would end it, the earliest.
     fn end(&self, config: &Config) -> Option<(u64, End)> {
         let started = self.started.as_ref()?;
-        let killed = self.killed_at_ms.map(|at_ms| (at_ms, End::Signal(Deadly::KILL)));
+        let killed = self
+            .killed_at_ms
+            .map(|at_ms| (at_ms, End::Signal(Deadly::KILL)));
         let stopped = self.stopped.as_ref().map(|stopped| {
             let at_ms = stopped.at_ms.saturating_add(config.stop_ms.get());
             (at_ms, End::Signal(stopped.signal))
         });
-        let exits = config.run_ms.zip(self.running_since_ms(config)).map(|(run, since)| {
-            let code = End::Code(config.exit_code.unwrap_or(0));
-            (since.saturating_add(run.get()), config.exit_signal.map_or(code, End::Signal))
-        });
+        let exits = config
+            .run_ms
+            .zip(self.running_since_ms(config))
+            .map(|(run, since)| {
+                let code = End::Code(config.exit_code.unwrap_or(0));
+                (
+                    since.saturating_add(run.get()),
+                    config.exit_signal.map_or(code, End::Signal),
+                )
+            });
         let lost = config
             .lost_after_ms
             .map(|after| (started.at_ms.saturating_add(after.get()), End::Lost));
-        [killed, stopped, exits, lost].into_iter().flatten().min_by_key(|(at_ms, _)| *at_ms)
+        [killed, stopped, exits, lost]
+            .into_iter()
+            .flatten()
+            .min_by_key(|(at_ms, _)| *at_ms)
     }
 }
 

@@ -35,26 +35,32 @@ fn printed(config: &Config, life: &Life) -> impl Iterator<Item = Line> {
     let since_ms = life.running_since_ms(config);
     let end_ms = life.end_ms(config).unwrap_or(u64::MAX);
     let mut time_ms = 0;
-    let planned = config.output.iter().zip(1..).map_while(move |(line, count)| {
-        let placed = match line {
-            config::Line::Plain(text) => Placed::plain(text),
-            config::Line::Placed(placed) => placed.clone(),
-        };
-        time_ms = since_ms?.saturating_add(placed.after_ms.get()).max(time_ms);
-        Some((time_ms, placed, count))
-    });
-    planned.take_while(move |(time_ms, ..)| *time_ms <= end_ms).map(|(time_ms, placed, count)| {
-        let count: u64 = count;
-        Line {
-            time_ms,
-            origin: match placed.stream {
-                config::Stream::Stdout => Origin::Stdout,
-                config::Stream::Stderr => Origin::Stderr,
-            },
-            bytes: placed.text.into_bytes(),
-            cursor: count.to_string(),
-        }
-    })
+    let planned = config
+        .output
+        .iter()
+        .zip(1..)
+        .map_while(move |(line, count)| {
+            let placed = match line {
+                config::Line::Plain(text) => Placed::plain(text),
+                config::Line::Placed(placed) => placed.clone(),
+            };
+            time_ms = since_ms?.saturating_add(placed.after_ms.get()).max(time_ms);
+            Some((time_ms, placed, count))
+        });
+    planned
+        .take_while(move |(time_ms, ..)| *time_ms <= end_ms)
+        .map(|(time_ms, placed, count)| {
+            let count: u64 = count;
+            Line {
+                time_ms,
+                origin: match placed.stream {
+                    config::Stream::Stdout => Origin::Stdout,
+                    config::Stream::Stderr => Origin::Stderr,
+                },
+                bytes: placed.text.into_bytes(),
+                cursor: count.to_string(),
+            }
+        })
 }
 
 fn position(cursor: &str) -> Result<usize, Error> {
@@ -83,53 +89,108 @@ mod tests {
         let lines = lines(&config, &life, &options, now_ms).unwrap();
         lines
             .into_iter()
-            .map(|line| format!("{} {}", String::from_utf8(line.bytes).unwrap(), line.time_ms))
+            .map(|line| {
+                format!(
+                    "{} {}",
+                    String::from_utf8(line.bytes).unwrap(),
+                    line.time_ms
+                )
+            })
             .collect()
     }
 
     fn options() -> logs::Options {
-        logs::Options { follow: false, since_ms: None, tail: None, cursor: None }
+        logs::Options {
+            follow: false,
+            since_ms: None,
+            tail: None,
+            cursor: None,
+        }
     }
 
     #[test]
     fn a_reader_gets_what_is_printed_by_now_and_a_follower_all() {
-        let follow = logs::Options { follow: true, ..options() };
+        let follow = logs::Options {
+            follow: true,
+            ..options()
+        };
         assert_eq!(read(options(), 1_000), ["a 1000", "b 1000"]);
-        assert_eq!(read(options(), 5_000), ["a 1000", "b 1000", "c 1050", "d 1050"]);
-        assert_eq!(read(follow.clone(), 1_000), ["a 1000", "b 1000", "c 1050", "d 1050"]);
-        let tail = logs::Options { tail: Some(1), ..follow };
-        assert_eq!(read(tail, 1_000), ["b 1000", "c 1050", "d 1050"], "the tail is of the past");
+        assert_eq!(
+            read(options(), 5_000),
+            ["a 1000", "b 1000", "c 1050", "d 1050"]
+        );
+        assert_eq!(
+            read(follow.clone(), 1_000),
+            ["a 1000", "b 1000", "c 1050", "d 1050"]
+        );
+        let tail = logs::Options {
+            tail: Some(1),
+            ..follow
+        };
+        assert_eq!(
+            read(tail, 1_000),
+            ["b 1000", "c 1050", "d 1050"],
+            "the tail is of the past"
+        );
     }
 
     #[test]
     fn a_reader_may_leave_out_the_begin() {
-        let since = logs::Options { since_ms: Some(1_001), ..options() };
+        let since = logs::Options {
+            since_ms: Some(1_001),
+            ..options()
+        };
         assert_eq!(read(since, 5_000), ["c 1050", "d 1050"]);
         for (tail, want) in [(0, 0), (3, 3), (u64::MAX, 4)] {
-            let tail = logs::Options { tail: Some(tail), ..options() };
+            let tail = logs::Options {
+                tail: Some(tail),
+                ..options()
+            };
             assert_eq!(read(tail, 5_000).len(), want);
         }
         let tail = Some(1);
-        let cursor = logs::Options { cursor: Some("1".to_owned()), tail, ..options() };
+        let cursor = logs::Options {
+            cursor: Some("1".to_owned()),
+            tail,
+            ..options()
+        };
         assert_eq!(read(cursor, 5_000), ["b 1000", "c 1050", "d 1050"]);
     }
 
     #[test]
     fn every_cursor_goes_on_where_its_line_ended() {
-        let config = Config { output: vec![config::Line::Plain("x".to_owned()); 5], ..Config::default() };
+        let config = Config {
+            output: vec![config::Line::Plain("x".to_owned()); 5],
+            ..Config::default()
+        };
         let life = Life::default().start(&config, "op", 1_000);
         let all = lines(&config, &life, &options(), 1_000).unwrap();
         for (index, line) in all.iter().enumerate() {
-            let from = logs::Options { cursor: Some(line.cursor.clone()), ..options() };
-            assert_eq!(lines(&config, &life, &from, 1_000).unwrap(), all[index + 1..]);
+            let from = logs::Options {
+                cursor: Some(line.cursor.clone()),
+                ..options()
+            };
+            assert_eq!(
+                lines(&config, &life, &from, 1_000).unwrap(),
+                all[index + 1..]
+            );
         }
-        let garbage = logs::Options { cursor: Some("x".to_owned()), ..options() };
-        assert_eq!(lines(&config, &life, &garbage, 1_000).unwrap_err().code, "cursor");
+        let garbage = logs::Options {
+            cursor: Some("x".to_owned()),
+            ..options()
+        };
+        assert_eq!(
+            lines(&config, &life, &garbage, 1_000).unwrap_err().code,
+            "cursor"
+        );
     }
 
     #[test]
     fn what_never_started_printed_nothing() {
-        let config = Config { output: vec![config::Line::Plain("x".to_owned())], ..Config::default() };
+        let config = Config {
+            output: vec![config::Line::Plain("x".to_owned())],
+            ..Config::default()
+        };
         assert_eq!(lines(&config, &Life::default(), &options(), 9).unwrap(), []);
     }
 }

@@ -63,7 +63,11 @@ mod tests {
         assert_eq!(left(2_000, ID, MADE), Some((0, 2_000, 500)));
         assert_eq!(left(2_000, ID, MADE + 1_900), Some((1_900, 2_000, 100)));
         assert_eq!(left(2_000, ID, MADE + 2_000), None);
-        assert_eq!(left(2_000, ID, MADE - 50), Some((0, 2_000, 500)), "a clock behind the id's");
+        assert_eq!(
+            left(2_000, ID, MADE - 50),
+            Some((0, 2_000, 500)),
+            "a clock behind the id's"
+        );
         assert_eq!(left(2_000, "wl_1", MADE), None);
     }
 }

@@ -37,7 +37,10 @@ mod tests {
     fn a_runtime_reads_back_from_its_handle() {
         let config: Config = serde_json::from_str(r#"{"run_ms":5,"output":["a"]}"#).unwrap();
         let term = Deadly::try_from("TERM".to_owned()).unwrap();
-        let life = Life::default().start(&config, "op", 1).stop(&config, term, 2).kill(&config, 2);
+        let life = Life::default()
+            .start(&config, "op", 1)
+            .stop(&config, term, 2)
+            .kill(&config, 2);
         let runtime = Runtime { config, life };
         assert_eq!(Runtime::of(&runtime.handle().unwrap()).unwrap(), runtime);
     }

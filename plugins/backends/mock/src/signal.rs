@@ -10,7 +10,9 @@ const NAMES: [&str; 31] = [
 ];
 
 /// Those that end no program which does not handle them.
-const HARMLESS: [&str; 8] = ["CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "WINCH"];
+const HARMLESS: [&str; 8] = [
+    "CHLD", "CONT", "STOP", "TSTP", "TTIN", "TTOU", "URG", "WINCH",
+];
 
 /// A signal that ends a program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -60,7 +62,9 @@ impl TryFrom<String> for Deadly {
     fn try_from(name: String) -> Result<Self, String> {
         match effect(&name) {
             Some(Effect::Ends(signal)) => Ok(signal),
-            _ => Err(format!("`{name}` is no signal that ends a program: write `TERM` or `KILL`, say")),
+            _ => Err(format!(
+                "`{name}` is no signal that ends a program: write `TERM` or `KILL`, say"
+            )),
         }
     }
 }
@@ -78,7 +82,9 @@ mod tests {
     #[test]
     fn names_have_linux_numbers() {
         for (name, code) in [("HUP", 129), ("KILL", 137), ("TERM", 143), ("SYS", 159)] {
-            let Some(Effect::Ends(signal)) = effect(name) else { panic!("{name}") };
+            let Some(Effect::Ends(signal)) = effect(name) else {
+                panic!("{name}")
+            };
             assert_eq!((signal.name(), signal.exit_code()), (name, code));
         }
         assert_eq!(effect("KILL"), Some(Effect::Ends(Deadly::KILL)));

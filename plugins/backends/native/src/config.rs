@@ -15,6 +15,8 @@ pub(crate) struct Config {
 
 impl Default for Config {
     fn default() -> Self {
-        Self { launcher: "dev".to_owned() }
+        Self {
+            launcher: "dev".to_owned(),
+        }
     }
 }

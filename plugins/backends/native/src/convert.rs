@@ -25,12 +25,12 @@ pub(crate) fn request(workload: Workload, config: Config) -> Result<process::Req
 
 /// What a look at a process says of the runtime. A process the host has no record of is lost: a
 /// handle exists only for one that was prepared.
-pub(crate) fn observation(
-    look: Result<process::Status, Error>,
-) -> Result<Observation, Error> {
+pub(crate) fn observation(look: Result<process::Status, Error>) -> Result<Observation, Error> {
     let status = match look {
         Ok(status) => status,
-        Err(error) if error.is_not_found() => return Ok(without_facts(RunState::Lost(error.message))),
+        Err(error) if error.is_not_found() => {
+            return Ok(without_facts(RunState::Lost(error.message)));
+        }
         Err(error) => return Err(error),
     };
     let mut attributes = status.attributes;
@@ -49,7 +49,11 @@ pub(crate) fn observation(
         process::State::Lost(reason) => RunState::Lost(reason),
         process::State::Other(state) => RunState::Other(state),
     };
-    Ok(Observation { state, started_at_ms: status.started_at_ms, attributes })
+    Ok(Observation {
+        state,
+        started_at_ms: status.started_at_ms,
+        attributes,
+    })
 }
 
 /// What is said of a runtime that could not be looked at, so that it spoils no other's answer.
@@ -59,14 +63,23 @@ pub(crate) fn unknown(error: Error) -> Observation {
 
 /// What ends or removes a process is done where there is none.
 pub(crate) fn or_gone(result: Result<(), Error>) -> Result<(), Error> {
-    result.or_else(|error| if error.is_not_found() { Ok(()) } else { Err(error) })
+    result.or_else(|error| {
+        if error.is_not_found() {
+            Ok(())
+        } else {
+            Err(error)
+        }
+    })
 }
 
 /// One process of the host's records. They are this node's own, so nobody has to be told apart
 /// and `node` stays empty.
 pub(crate) fn listed(entry: process::Listed) -> Result<Listed, Error> {
     Ok(Listed {
-        handle: Runtime { process: entry.ref_ }.handle()?,
+        handle: Runtime {
+            process: entry.ref_,
+        }
+        .handle()?,
         workload: entry.workload,
         node: String::new(),
         generation: entry.generation,
@@ -74,5 +87,9 @@ pub(crate) fn listed(entry: process::Listed) -> Result<Listed, Error> {
 }
 
 fn without_facts(state: RunState) -> Observation {
-    Observation { state, started_at_ms: None, attributes: Vec::new() }
+    Observation {
+        state,
+        started_at_ms: None,
+        attributes: Vec::new(),
+    }
 }

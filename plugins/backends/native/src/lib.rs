@@ -32,10 +32,14 @@ impl driver::Guest for Native {
 
     fn fingerprint() -> Result<Facilities, Error> {
         match process::facilities() {
-            Ok(attributes) => Ok(Facilities { unusable: None, attributes }),
-            Err(error) if error.kind == ErrorKind::Denied => {
-                Ok(Facilities { unusable: Some(error.message), attributes: Vec::new() })
-            }
+            Ok(attributes) => Ok(Facilities {
+                unusable: None,
+                attributes,
+            }),
+            Err(error) if error.kind == ErrorKind::Denied => Ok(Facilities {
+                unusable: Some(error.message),
+                attributes: Vec::new(),
+            }),
             Err(error) => Err(error),
         }
     }
@@ -45,7 +49,10 @@ impl driver::Guest for Native {
         let request = convert::request(workload, config)?;
         let prepared = process::prepare(&op, &request)?;
         Ok(Creation::Ready(Created {
-            handle: Runtime { process: prepared.ref_ }.handle()?,
+            handle: Runtime {
+                process: prepared.ref_,
+            }
+            .handle()?,
             kill_target: prepared.kill_target,
         }))
     }
@@ -86,7 +93,10 @@ impl driver::Guest for Native {
     fn list(page: Page) -> Result<Listing, Error> {
         let listing = process::list(&page)?;
         let entries = listing.entries.into_iter().map(convert::listed);
-        Ok(Listing { entries: entries.collect::<Result<_, _>>()?, next: listing.next })
+        Ok(Listing {
+            entries: entries.collect::<Result<_, _>>()?,
+            next: listing.next,
+        })
     }
 
     fn watch(handle: Handle) -> Result<Option<Source>, Error> {

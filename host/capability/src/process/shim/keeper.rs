@@ -5,11 +5,9 @@
 //! shim has no child left exactly when it has no descendant left; then the pipes are emptied, the
 //! exit is recorded, and the shim ends. So whoever reads an exit knows that nothing runs.
 
-use std::fs::File;
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::net::UnixStream;
-use std::thread;
 use std::time::Duration;
 
 use fleet_model::Error;
@@ -21,8 +19,6 @@ use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 use super::launch::{Launched, unix_ms};
 use super::pump::Pump;
 use crate::cgroup::Placement;
-use crate::fault;
-use crate::log::LogLimits;
 use crate::log::writer::{self, Writer};
 use crate::process::launcher::ResolvedProgram;
 use crate::process::record::ExitRecord;
@@ -41,7 +37,10 @@ const DRAIN_MS: u64 = 2_000;
 const HUNT_MS: (u64, u64) = (5, 250);
 
 /// How long to wait before trying again to record an exit.
-const RECORD: Duration = Duration::from_millis(500);
+const RECORD_MS: u64 = 500;
+
+/// The code of an end that was not seen.
+const UNSEEN: i32 = 255;
 
 /// A program and all that is held for it.
 pub(super) struct Keeper {
@@ -61,17 +60,14 @@ impl Keeper {
         slot: Slot,
         placement: Placement,
         mut launched: Launched,
-        limits: LogLimits,
+        writer: Writer,
         children: UnixStream,
-    ) -> Result<Self, Error> {
-        let logs = slot.workload_folder().map(|folder| folder.join("logs"));
-        let logs = logs.map_err(|error| fault::storage("find the log of", slot.folder(), &error))?;
-        let writer = Writer::open(&logs, limits).map_err(|error| fault::storage("open the log in", &logs, &error))?;
+    ) -> Self {
         let stdout = Pump::new(Stream::Stdout, launched.child.stdout.take().map(OwnedFd::from));
         let stderr = Pump::new(Stream::Stderr, launched.child.stderr.take().map(OwnedFd::from));
         let program = Some(Pid::from_child(&launched.child));
         let buffer = vec![0; READ_BYTES];
-        Ok(Self { slot, placement, launched, program, children, pumps: [stdout, stderr], writer, buffer, exit: None })
+        Self { slot, placement, launched, program, children, pumps: [stdout, stderr], writer, buffer, exit: None }
     }
 
     /// Lets the program go. Where it cannot be executed that is recorded, so that the same start
@@ -110,14 +106,14 @@ impl Keeper {
         self.writer.flush(&time);
         let _ = self.writer.sync();
         let _ = self.placement.remove();
-        let exit = self.exit.take().unwrap_or_default();
+        let exit = self.exit.take().unwrap_or(Exit { code: UNSEEN, ..Exit::default() });
         let record = ExitRecord { exit, start_error };
         while let Err(error) = self.slot.record_exit(&record) {
             // A full disk passes; a slot that was removed does not come back.
             if error.kind() == std::io::ErrorKind::NotFound {
                 break;
             }
-            thread::sleep(RECORD);
+            self.wait(Some(RECORD_MS));
         }
     }
 
@@ -155,8 +151,8 @@ impl Keeper {
                 Ok(Some(_)) | Err(Errno::INTR) => {}
                 Ok(None) => return true,
                 Err(_) => {
-                    // It cannot be that the program is neither there nor collected.
-                    self.exit.get_or_insert_with(Exit::default);
+                    // A program that is neither there nor collected ended in a way nobody saw.
+                    self.exit.get_or_insert_with(|| Exit { code: UNSEEN, ..Exit::default() });
                     return false;
                 }
             }

@@ -31,7 +31,7 @@ pub(super) struct Launched {
     pub(super) child: Child,
     line: UnixStream,
     /// The slot's FIFO: whoever reads it sees it end when this process ends.
-    pub(super) end: OwnedFd,
+    _end: OwnedFd,
 }
 
 impl Launched {
@@ -41,12 +41,12 @@ impl Launched {
         request: &RequestRecord,
         env: BTreeMap<String, String>,
     ) -> Result<Option<Self>, Error> {
-        let workload = slot.workload_folder().map_err(|error| own("find its workload", &error))?;
+        let workspace = slot.workspace().map_err(|error| own("find its workspace", &error))?;
         let order = ExecOrder {
             program: request.program.path.clone(),
             command: request.request.command.clone(),
             env,
-            workspace: workload.join("workspace"),
+            workspace,
             groups: request.placement.groups(),
         };
         // Before the claim: whoever sees the claim can rely on the FIFO. Open for reading too, so
@@ -82,7 +82,7 @@ impl Launched {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        Ok(Self { child, line, end })
+        Ok(Self { child, line, _end: end })
     }
 
     fn make_ready(&mut self, order: &ExecOrder) -> Result<(), Error> {

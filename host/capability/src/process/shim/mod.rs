@@ -30,11 +30,14 @@ use fleet_model::{Error, ErrorKind};
 
 use super::slot::Slot;
 use crate::fault;
+use crate::log::segment;
+use crate::log::writer::Writer;
 use keeper::Keeper;
 use launch::Launched;
 use message::{Answer, Order};
 
-/// What `fleet-host shim SLOT` runs, with an [`message::Order`] on its stdin. Needs no runtime.
+/// What `fleet-host shim SLOT` runs, with an order on its stdin. Must be called before anything
+/// else opens a file or starts a thread: it closes every descriptor above 2 that it finds.
 pub fn shim_main(slot: &Path) -> ExitCode {
     if exec::is_this_stage() {
         return exec::become_program();
@@ -59,6 +62,7 @@ pub fn shim_main(slot: &Path) -> ExitCode {
 
 /// Starts the program; `None` when another shim does or did.
 fn start(folder: &Path) -> Result<Option<Keeper>, Error> {
+    setup::close_inherited().map_err(|error| own("close inherited files", &error))?;
     let children = setup::handle_signals().map_err(|error| own("handle signals", &error))?;
     let order = read_order()?;
     let folder = std::fs::canonicalize(folder).map_err(|error| fault::storage("open", folder, &error))?;
@@ -72,9 +76,12 @@ fn start(folder: &Path) -> Result<Option<Keeper>, Error> {
         return Ok(None);
     }
     request.placement.enter_shims().map_err(|error| own("enter the shims' cgroup", &error))?;
+    let logs = slot.logs().map_err(|error| fault::storage("find the log of", slot.folder(), &error))?;
+    // Only looked at: a log that cannot be written is found before anything is decided.
+    segment::list(&logs).map_err(|error| fault::storage("open the log in", &logs, &error))?;
     let Some(launched) = Launched::claim(&slot, &request, order.env)? else { return Ok(None) };
-    let keeper = Keeper::new(slot, request.placement.clone(), launched, order.limits, children)?;
-    keeper.release(&request.program).map(Some)
+    let writer = Writer::new(&logs, order.limits);
+    Keeper::new(slot, request.placement, launched, writer, children).release(&request.program).map(Some)
 }
 
 fn read_order() -> Result<Order, Error> {

@@ -12,6 +12,18 @@ use rustix::process::{Signal, getpid, set_child_subreaper, setsid};
 
 use crate::process::signals;
 
+/// Closes all but stdin, stdout and stderr. Whoever started the host may have left it more, and a
+/// program that outlives both must not hold on to those. Nothing of the shim's own is open yet.
+pub(super) fn close_inherited() -> io::Result<()> {
+    let entries = std::fs::read_dir("/proc/self/fd")?;
+    let open: Vec<i32> = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
+        // The one that listed them is among them, and closed by now.
+        let _ = nix::unistd::close(descriptor);
+    }
+    Ok(())
+}
+
 /// Makes the shim deaf to everything that can be caught, and gives a stream on which a byte comes
 /// whenever a child ended. Handlers that do nothing, rather than ignoring: a program must not
 /// inherit deafness, and handlers end at its exec.

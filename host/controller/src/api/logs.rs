@@ -1,0 +1,202 @@
+//! `/api/v1/workloads/{name}/logs`: what a workload printed, streamed from its node.
+//!
+//! One JSON object a line. The client's reading pulls the lines out of the node; when the client goes
+//! away, so does the stream. An error after the first line is a last line `{"error": problem}`.
+
+use axum::body::Body;
+use axum::extract::State;
+use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use bytes::{BufMut, Bytes, BytesMut};
+use fleet_model::Error;
+use fleet_protocol::bulk::{BulkStream, LogOptions, Request};
+use fleet_protocol::log::{self, LogStream};
+use futures::FutureExt;
+use serde::Serialize;
+use tokio_util::sync::CancellationToken;
+use utoipa::ToSchema;
+
+use super::Api;
+use super::params::{Flag, Params};
+use super::problem::Problem;
+use super::target::Target;
+use crate::workload::find;
+
+/// JSON collected before it is sent, in bytes, while more lines are ready.
+const CHUNK: usize = 64 * 1024;
+
+/// One line of a log, or a part of one.
+#[derive(Debug, Serialize, ToSchema)]
+pub(super) struct LogLine {
+    /// When it was printed, RFC 3339; absent where nobody knows.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    time: Option<String>,
+    /// `stdout`, `stderr`, or `host` for a remark of the host's own.
+    #[schema(example = "stdout")]
+    stream: &'static str,
+    /// The line without its line feed, where it is UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    text: Option<String>,
+    /// The line's bytes, where they are not UTF-8.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    base64: Option<String>,
+    /// Whether the line ends here; a long one comes in parts.
+    complete: bool,
+    /// Reading with this cursor goes on after this line; empty where that is not possible.
+    cursor: String,
+}
+
+/// What it printed, one JSON object a line. An error after the first line is a last line `{"error": problem}`.
+#[utoipa::path(
+    get, path = "/api/v1/workloads/{name}/logs", tag = "workloads",
+    params(
+        ("name" = String, Path, description = "Its id or its name."),
+        ("follow" = Option<bool>, Query, description = "Go on as more is printed."),
+        ("since_ms" = Option<u64>, Query, description = "Only lines printed at or after this Unix time in milliseconds."),
+        ("tail" = Option<u64>, Query, description = "Only the last so many lines."),
+        ("cursor" = Option<String>, Query, description = "Go on after the line that had this cursor.")
+    ),
+    responses(
+        (status = 200, description = "one object a line", content_type = "application/x-ndjson", body = LogLine),
+        (status = "default", description = "a problem; 503 while the workload's node is away", content_type = "application/problem+json", body = Problem)
+    )
+)]
+pub(super) async fn logs(State(api): State<Api>, Target(name): Target, mut params: Params) -> Result<Response, Problem> {
+    let options = LogOptions {
+        follow: params.flag("follow")? == Flag::Set,
+        since_ms: params.read("since_ms", "a Unix time in milliseconds")?,
+        tail: params.read("tail", "a number of lines")?,
+        cursor: params.text("cursor")?,
+    };
+    params.finish()?;
+    let found = find(&api.inner.store.snapshot().state, &name)?;
+    let node = found.node.as_ref().map_or_else(|| found.at.node.to_string(), |node| node.name.clone());
+    let live = api.inner.registry.get(found.at.node).ok_or_else(|| away(&node))?;
+    let request = Request::Logs { item: found.item.id.clone(), generation: found.item.generation, options };
+    let stream = live.opener.open(&request).await?;
+    let log = Log { stream, node, over: live.over, closing: api.inner.closing.clone() };
+    let chunks = futures::stream::unfold(Some(log), |log| async {
+        let mut log = log?;
+        let (chunk, is_last) = log.chunk().await;
+        let again = (!is_last).then_some(log);
+        (!chunk.is_empty()).then_some((Ok::<_, std::convert::Infallible>(chunk), again))
+    });
+    let headers = [(CONTENT_TYPE, "application/x-ndjson"), (CACHE_CONTROL, "no-cache")];
+    Ok((headers, Body::from_stream(chunks)).into_response())
+}
+
+/// A log on its way.
+struct Log {
+    stream: BulkStream,
+    node: String,
+    /// The session the stream belongs to.
+    over: CancellationToken,
+    closing: CancellationToken,
+}
+
+impl Log {
+    /// The next lines, as many as are ready, and whether they are the last.
+    async fn chunk(&mut self) -> (Bytes, bool) {
+        let mut chunk = BytesMut::new();
+        let first = tokio::select! {
+            first = self.stream.receive() => first,
+            () = self.closing.cancelled() => return (failure(stopping()), true),
+        };
+        let mut next = Some(first);
+        while let Some(received) = next {
+            match received {
+                Some(Ok(frame)) => match log::decode(frame.clone()) {
+                    Ok(line) => put(&mut chunk, &shown(line)),
+                    Err(error) => {
+                        chunk.extend_from_slice(&failure(error));
+                        return (chunk.freeze(), true);
+                    }
+                },
+                Some(Err(_)) => {
+                    chunk.extend_from_slice(&failure(away(&self.node)));
+                    return (chunk.freeze(), true);
+                }
+                None => {
+                    // A session that breaks ends its streams like a log that just ends, and is then over.
+                    tokio::task::yield_now().await;
+                    if self.over.is_cancelled() {
+                        chunk.extend_from_slice(&failure(away(&self.node)));
+                    }
+                    return (chunk.freeze(), true);
+                }
+            }
+            next = if chunk.len() < CHUNK { self.stream.receive().now_or_never() } else { None };
+        }
+        (chunk.freeze(), false)
+    }
+}
+
+fn shown(line: log::LogLine) -> LogLine {
+    let (text, base64) = match String::from_utf8(line.bytes.into()) {
+        Ok(text) => (Some(text), None),
+        Err(error) => (None, Some(STANDARD.encode(error.as_bytes()))),
+    };
+    LogLine {
+        time: time(line.time_us),
+        stream: match line.stream {
+            LogStream::Stdout => "stdout",
+            LogStream::Stderr => "stderr",
+            LogStream::Host => "host",
+        },
+        text,
+        base64,
+        complete: line.complete,
+        cursor: line.cursor,
+    }
+}
+
+/// Microseconds as RFC 3339; 0 is not known.
+fn time(time_us: u64) -> Option<String> {
+    let micros = i64::try_from(time_us).ok().filter(|micros| *micros > 0)?;
+    Some(jiff::Timestamp::from_microsecond(micros).ok()?.to_string())
+}
+
+fn put(chunk: &mut BytesMut, value: &impl Serialize) {
+    // Writing JSON of plain fields to memory cannot fail.
+    let _ = serde_json::to_writer(chunk.writer(), value);
+    chunk.put_u8(b'\n');
+}
+
+fn failure(error: Error) -> Bytes {
+    #[derive(Serialize)]
+    struct Last {
+        error: Problem,
+    }
+    let mut line = BytesMut::new();
+    put(&mut line, &Last { error: error.into() });
+    line.freeze()
+}
+
+fn away(node: &str) -> Error {
+    Error::unavailable("node-away", format!("node {node} is not connected, and the log is there: try again when it is back"))
+}
+
+fn stopping() -> Error {
+    Error::unavailable("host-stopping", "the host is stopping: go on from the last cursor when it is back")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(bytes: &'static [u8], time_us: u64) -> String {
+        let line = log::LogLine { stream: LogStream::Stderr, time_us, bytes: Bytes::from_static(bytes), complete: true, cursor: "1.2".into() };
+        serde_json::to_string(&shown(line)).unwrap()
+    }
+
+    #[test]
+    fn any_bytes_survive_and_times_are_for_people() {
+        assert_eq!(
+            line(b"hi", 1_700_000_000_000_001),
+            r#"{"time":"2023-11-14T22:13:20.000001Z","stream":"stderr","text":"hi","complete":true,"cursor":"1.2"}"#
+        );
+        assert_eq!(line(b"\xff\0", 0), r#"{"stream":"stderr","base64":"/wA=","complete":true,"cursor":"1.2"}"#);
+    }
+}

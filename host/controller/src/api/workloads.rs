@@ -1,0 +1,178 @@
+//! `/api/v1/workloads`.
+
+use axum::extract::State;
+use axum::http::header::CONTENT_TYPE;
+use axum::http::StatusCode;
+use axum::response::{IntoResponse, Response};
+use fleet_model::workload::{Workload, WorkloadSpec, WorkloadState};
+use fleet_model::{Error, Label, WorkloadId};
+use serde::Deserialize;
+use utoipa::ToSchema;
+
+use super::Api;
+use super::body::{Sent, Key};
+use super::page::{self, Page};
+use super::params::Params;
+use super::problem::Problem;
+use super::target::Target;
+use crate::idempotency::Answer;
+use crate::workload::{Found, Verb, find, view};
+
+/// How a stop should go.
+#[derive(Debug, Default, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Stop {
+    /// How long it may take before it becomes a kill, in milliseconds; absent = as before, 10,000 at first.
+    #[serde(default)]
+    grace_ms: Option<u64>,
+}
+
+/// Nothing to say.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
+
+/// Workloads, oldest first.
+#[utoipa::path(
+    get, path = "/api/v1/workloads", tag = "workloads",
+    params(
+        ("limit" = Option<u32>, Query, description = "Entries on the page, 1 to 500; 100 if absent."),
+        ("cursor" = Option<String>, Query, description = "`next` of the page before."),
+        ("label" = Option<Vec<String>>, Query, description = "`KEY=VALUE`: only workloads with this label; repeat it for several."),
+        ("state" = Option<WorkloadState>, Query, description = "Only workloads in this state.")
+    ),
+    responses((status = 200, body = Page<Workload>), (status = "default", description = "a problem", content_type = "application/problem+json", body = Problem))
+)]
+pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<axum::Json<Page<Workload>>, Problem> {
+    let limit = page::limit(&mut params)?;
+    let after = params.read::<WorkloadId>("cursor", "`next` of the page before")?;
+    let labels = params.all("label").iter().map(|text| label(text)).collect::<Result<Vec<_>, _>>()?;
+    let state = params.text("state")?.map(|text| state(&text)).transpose()?;
+    params.finish()?;
+
+    let snapshot = api.inner.store.snapshot();
+    let rows = snapshot.state.workloads.values().filter(|row| after.is_none_or(|after| row.id > after));
+    let mut items = Vec::new();
+    for row in rows {
+        let found = Found::at(&snapshot.state, row)?;
+        let workload = view(&found, api.inner.registry.reach(row.node))?;
+        let fits = labels.iter().all(|(key, value)| workload.labels.get(key) == Some(value));
+        if fits && state.is_none_or(|state| workload.state == state) {
+            items.push(workload);
+        }
+        // One more than asked for tells whether there is a next page.
+        if items.len() > limit {
+            break;
+        }
+    }
+    let has_more = items.len() > limit;
+    items.truncate(limit);
+    let next = items.last().filter(|_| has_more).map(|last| last.id.to_string());
+    Ok(axum::Json(Page { items, next }))
+}
+
+/// Runs a program.
+#[utoipa::path(
+    post, path = "/api/v1/workloads", tag = "workloads",
+    params(("Idempotency-Key" = Option<String>, Header, description = "At most 255 characters: the same key and body within 24 hours give the same answer and one workload.")),
+    request_body = WorkloadSpec,
+    responses(
+        (status = 201, description = "accepted, and durable", body = Workload),
+        (status = "default", description = "a problem; `reasons` has all of them where there are several", content_type = "application/problem+json", body = Problem)
+    )
+)]
+pub(super) async fn create(State(api): State<Api>, key: Key, params: Params, body: Sent<WorkloadSpec>) -> Result<Response, Problem> {
+    params.finish()?;
+    let keyed = key.bind(&body.bytes);
+    Ok(answer(api.inner.create_workload(body.value, keyed).await?))
+}
+
+/// One workload.
+#[utoipa::path(
+    get, path = "/api/v1/workloads/{name}", tag = "workloads",
+    params(("name" = String, Path, description = "Its id or its name.")),
+    responses((status = 200, body = Workload), (status = "default", description = "a problem", content_type = "application/problem+json", body = Problem))
+)]
+pub(super) async fn show(State(api): State<Api>, Target(name): Target, params: Params) -> Result<axum::Json<Workload>, Problem> {
+    params.finish()?;
+    let snapshot = api.inner.store.snapshot();
+    let found = find(&snapshot.state, &name)?;
+    Ok(axum::Json(view(&found, api.inner.registry.reach(found.at.node))?))
+}
+
+/// Lets it run (again). Nothing happens if it does or is about to.
+#[utoipa::path(
+    post, path = "/api/v1/workloads/{name}/start", tag = "workloads",
+    params(
+        ("name" = String, Path, description = "Its id or its name."),
+        ("Idempotency-Key" = Option<String>, Header, description = "At most 255 characters: the same request within 24 hours gets the same answer.")
+    ),
+    responses(
+        (status = 202, description = "accepted; `generation` is what to wait for", body = Workload),
+        (status = "default", description = "a problem", content_type = "application/problem+json", body = Problem)
+    )
+)]
+pub(super) async fn start(State(api): State<Api>, Target(name): Target, key: Key, params: Params, body: Sent<Nothing>) -> Result<Response, Problem> {
+    params.finish()?;
+    let keyed = key.bind(&body.bytes);
+    Ok(answer(api.inner.change_workload(name, Verb::Start, keyed).await?))
+}
+
+/// Lets it end; its workspace and logs stay. Nothing happens if it has.
+#[utoipa::path(
+    post, path = "/api/v1/workloads/{name}/stop", tag = "workloads",
+    params(
+        ("name" = String, Path, description = "Its id or its name."),
+        ("Idempotency-Key" = Option<String>, Header, description = "At most 255 characters: the same request within 24 hours gets the same answer.")
+    ),
+    request_body = Option<Stop>,
+    responses(
+        (status = 202, description = "accepted; `generation` is what to wait for", body = Workload),
+        (status = "default", description = "a problem", content_type = "application/problem+json", body = Problem)
+    )
+)]
+pub(super) async fn stop(State(api): State<Api>, Target(name): Target, key: Key, params: Params, body: Sent<Stop>) -> Result<Response, Problem> {
+    params.finish()?;
+    let keyed = key.bind(&body.bytes);
+    let verb = Verb::Stop { grace_ms: body.value.grace_ms };
+    Ok(answer(api.inner.change_workload(name, verb, keyed).await?))
+}
+
+/// Ends it and removes all that was made for it. It is shown as `removing` until its node has done that.
+#[utoipa::path(
+    delete, path = "/api/v1/workloads/{name}", tag = "workloads",
+    params(
+        ("name" = String, Path, description = "Its id or its name."),
+        ("grace_ms" = Option<u64>, Query, description = "How long the end may take before it becomes a kill, in milliseconds."),
+        ("Idempotency-Key" = Option<String>, Header, description = "At most 255 characters: the same request within 24 hours gets the same answer.")
+    ),
+    responses(
+        (status = 202, description = "accepted; gone when it is not found any more", body = Workload),
+        (status = "default", description = "a problem", content_type = "application/problem+json", body = Problem)
+    )
+)]
+pub(super) async fn remove(State(api): State<Api>, Target(name): Target, key: Key, mut params: Params) -> Result<Response, Problem> {
+    let grace_ms = params.read("grace_ms", "milliseconds")?;
+    params.finish()?;
+    let keyed = key.bind(&[]);
+    Ok(answer(api.inner.change_workload(name, Verb::Remove { grace_ms }, keyed).await?))
+}
+
+fn answer(Answer { status, body }: Answer) -> Response {
+    let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
+    (status, [(CONTENT_TYPE, "application/json")], body).into_response()
+}
+
+fn label(text: &str) -> Result<(Label, Label), Error> {
+    let invalid = |why: String| Error::invalid("invalid-parameter", why).with("parameter", "label");
+    let (key, value) = text.split_once('=').ok_or_else(|| invalid(format!("`label={}` has no `=`: write KEY=VALUE", super::shorten(text))))?;
+    let read = |text: &str| text.parse::<Label>().map_err(|error| invalid(error.to_string()));
+    Ok((read(key)?, read(value)?))
+}
+
+fn state(text: &str) -> Result<WorkloadState, Error> {
+    WorkloadState::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
+        let known = WorkloadState::ALL.map(WorkloadState::as_str).join(", ");
+        Error::invalid("invalid-parameter", format!("`state={}` is no state: expected one of {known}", super::shorten(text))).with("parameter", "state")
+    })
+}

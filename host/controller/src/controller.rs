@@ -1,0 +1,138 @@
+//! The controller as a whole: what its rooms share, and how it is opened and served.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+
+use fleet_model::StoreId;
+use fleet_model::id::ParseIdError;
+use fleet_protocol::transport::Listener;
+use fleet_seam::{Clock, Entropy, Ids};
+use fleet_store::{Store, WriteError};
+use tokio_util::sync::CancellationToken;
+
+use crate::auth::Gate;
+use crate::journal::Journal;
+use crate::session::Registry;
+use crate::state::{Connection, ControllerState, NodeRow};
+use crate::{ControllerOptions, api, session};
+
+/// Why a controller cannot be opened.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Anybody could come in.
+    #[error("the admin token is empty: put one into its file, or delete the file and a new one is made")]
+    NoToken,
+    /// Every node would count as unknown between two heartbeats.
+    #[error("a node would be unknown after {unknown_after_ms} ms of silence and speaks every {heartbeat_ms} ms: set a heartbeat above 0 and at most half of the other")]
+    Heartbeat {
+        /// The heartbeat asked for.
+        heartbeat_ms: u64,
+        /// The silence asked for.
+        unknown_after_ms: u64,
+    },
+    /// The store was made by something else.
+    #[error("the store's id is none: choose another data folder, or restore a backup")]
+    StoreId(#[source] ParseIdError),
+    /// The first write failed.
+    #[error("the store cannot be written")]
+    Store(#[source] WriteError<Infallible>),
+}
+
+/// A controller. Clones are handles to the same one.
+#[derive(Clone)]
+pub struct Controller {
+    pub(crate) inner: Arc<Inner>,
+}
+
+/// What the rooms share.
+pub(crate) struct Inner {
+    pub(crate) store: Store<ControllerState>,
+    pub(crate) store_id: StoreId,
+    pub(crate) options: ControllerOptions,
+    pub(crate) gate: Gate,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) entropy: Arc<dyn Entropy>,
+    pub(crate) ids: Ids,
+    /// The sessions that stand.
+    pub(crate) registry: Arc<Registry>,
+    /// Cancelled when the host stops: ends the answers that would go on for ever.
+    pub(crate) closing: CancellationToken,
+}
+
+impl Controller {
+    /// A controller over this store. Sessions of an earlier life of the host are over.
+    ///
+    /// # Errors
+    /// See [`OpenError`].
+    pub async fn open(
+        store: Store<ControllerState>,
+        mut options: ControllerOptions,
+        clock: Arc<dyn Clock>,
+        entropy: Arc<dyn Entropy>,
+    ) -> Result<Self, OpenError> {
+        let token = std::mem::take(&mut options.admin_token);
+        if token.is_empty() {
+            return Err(OpenError::NoToken);
+        }
+        let ControllerOptions { heartbeat_ms, unknown_after_ms, .. } = options;
+        if heartbeat_ms == 0 || heartbeat_ms > unknown_after_ms / 2 {
+            return Err(OpenError::Heartbeat { heartbeat_ms, unknown_after_ms });
+        }
+        let store_id = store.id().parse().map_err(OpenError::StoreId)?;
+        store.write(end_all_sessions).await.map_err(OpenError::Store)?;
+        let inner = Inner {
+            store,
+            store_id,
+            options,
+            gate: Gate::new(&token),
+            ids: Ids::new(clock.clone(), entropy.clone()),
+            clock,
+            entropy,
+            registry: Arc::default(),
+            closing: CancellationToken::new(),
+        };
+        Ok(Self { inner: Arc::new(inner) })
+    }
+
+    /// Serves every node that dials, until `stop` or until the store has failed
+    /// ([`Store::failed`] then says why). When it returns, all sessions have ended and answers that
+    /// follow something are ending.
+    pub async fn serve_nodes(&self, listener: impl Listener, stop: CancellationToken) {
+        session::serve(&self.inner, listener, stop).await;
+        self.inner.closing.cancel();
+    }
+
+    /// The API. `ready` says why the host is not ready; nothing = it is.
+    pub fn router(&self, ready: Arc<dyn Fn() -> Vec<String> + Send + Sync>) -> axum::Router {
+        api::router(self.inner.clone(), ready)
+    }
+
+    /// The API's description: OpenAPI 3.1 as JSON, in a stable order.
+    #[must_use]
+    pub fn openapi() -> String {
+        api::openapi()
+    }
+
+    /// How many nodes have a session now.
+    #[must_use]
+    pub fn nodes_online(&self) -> usize {
+        self.inner.registry.len()
+    }
+}
+
+impl Inner {
+    /// A journal of this moment.
+    pub(crate) fn journal(&self) -> Journal {
+        Journal { at_ms: self.clock.unix_ms(), keep: self.options.limits.events }
+    }
+}
+
+/// After a crash the store still says that nodes are connected.
+fn end_all_sessions(tx: &mut fleet_store::Tx<'_, ControllerState>) -> Result<(), Infallible> {
+    let stale: Vec<Arc<NodeRow>> =
+        tx.state().nodes.values().filter(|node| node.connection == Connection::Connected).cloned().collect();
+    for node in stale {
+        tx.put(NodeRow { connection: Connection::Disconnected, ..NodeRow::clone(&node) });
+    }
+    Ok(())
+}

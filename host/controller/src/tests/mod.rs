@@ -1,0 +1,8 @@
+//! The controller against a scripted node, over the in-memory transport and the simulated store.
+
+mod logs;
+mod outbox;
+mod removal;
+mod sessions;
+pub(crate) mod support;
+mod trouble;

@@ -1,0 +1,17 @@
+//! Workloads: from what is asked for to an item, and from an item to what is shown.
+//!
+//! [`admit`] judges a spec, [`change`] decides what a verb does to an intent, [`view`] shows; all
+//! three are pure. [`submit`] carries a request out in one transaction.
+
+mod admit;
+mod change;
+mod find;
+mod submit;
+mod view;
+
+#[cfg(test)]
+mod tests;
+
+pub(crate) use change::Verb;
+pub(crate) use find::{Found, find};
+pub(crate) use view::{detail, view};

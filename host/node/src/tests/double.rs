@@ -1,0 +1,236 @@
+//! A backend without WebAssembly: runtimes in memory that outlive the node, each effect counted.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::{Arc, Mutex};
+
+use async_trait::async_trait;
+use fleet_capability::process::OutputOptions;
+use fleet_capability::source::Source;
+use fleet_model::driver::{
+    Creation, Description, Exit, Fingerprint, Handle, Listed, Observation, RunState, Workload,
+};
+use fleet_model::item::Generation;
+use fleet_model::plugin::{Plugin, PluginKind, PluginState};
+use fleet_model::{Error, Name, Op, WorkloadId};
+use fleet_plugin::{Driver, Drivers};
+use futures::StreamExt;
+use tokio::sync::watch;
+
+use crate::files::Files;
+
+/// The machine below the backend.
+pub(super) struct World {
+    inner: Mutex<Inner>,
+    changed: watch::Sender<u64>,
+}
+
+#[derive(Default)]
+struct Inner {
+    runtimes: BTreeMap<(String, u64), Runtime>,
+    effects: BTreeMap<String, u32>,
+    done: BTreeSet<String>,
+    removed_files: u32,
+}
+
+/// One runtime of the double.
+#[derive(Debug, Clone)]
+pub(super) struct Runtime {
+    pub(super) state: RunState,
+    pub(super) stubborn: bool,
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self { inner: Mutex::default(), changed: watch::Sender::new(0) }
+    }
+}
+
+impl World {
+    /// How often each op had an effect.
+    pub(super) fn effects(&self) -> BTreeMap<String, u32> {
+        self.inner.lock().unwrap().effects.clone()
+    }
+
+    pub(super) fn runtimes(&self) -> BTreeMap<(String, u64), Runtime> {
+        self.inner.lock().unwrap().runtimes.clone()
+    }
+
+    pub(super) fn removed_files(&self) -> u32 {
+        self.inner.lock().unwrap().removed_files
+    }
+
+    /// Ends all programs that run.
+    pub(super) fn exit_all(&self, code: i32) {
+        let exit = Exit { code, signal: None, at_ms: None };
+        self.each(|runtime| {
+            if runtime.state == RunState::Running {
+                runtime.state = RunState::Exited { exit: exit.clone() };
+            }
+        });
+    }
+
+    /// From now on, what runs ignores a stop.
+    pub(super) fn make_stubborn(&self) {
+        self.each(|runtime| runtime.stubborn = true);
+    }
+
+    fn each(&self, change: impl Fn(&mut Runtime)) {
+        self.inner.lock().unwrap().runtimes.values_mut().for_each(change);
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// Counts an op's effect, unless the op was done before.
+    fn once(&self, op: &Op, effect: impl FnOnce(&mut BTreeMap<(String, u64), Runtime>)) {
+        let mut inner = self.inner.lock().unwrap();
+        if inner.done.insert(op.to_string()) {
+            *inner.effects.entry(op.to_string()).or_default() += 1;
+            effect(&mut inner.runtimes);
+        }
+        drop(inner);
+        self.changed.send_modify(|count| *count += 1);
+    }
+}
+
+fn key(handle: &Handle) -> (String, u64) {
+    serde_json::from_slice(&handle.opaque).unwrap()
+}
+
+fn end(runtimes: &mut BTreeMap<(String, u64), Runtime>, handle: &Handle, code: i32, signal: &str, force: bool) {
+    if let Some(runtime) = runtimes.get_mut(&key(handle))
+        && runtime.state == RunState::Running
+        && (force || !runtime.stubborn)
+    {
+        runtime.state = RunState::Exited { exit: Exit { code, signal: Some(signal.into()), at_ms: None } };
+    }
+}
+
+/// The double's driver.
+struct Double(Arc<World>);
+
+#[async_trait]
+impl Driver for Double {
+    fn description(&self) -> Arc<Description> {
+        Arc::new(Description {
+            name: "double".into(),
+            version: "1".into(),
+            handle_schema: 1,
+            reads: vec![1],
+            config_schema: serde_json::json!({}),
+            attributes: BTreeMap::new(),
+        })
+    }
+
+    async fn fingerprint(&self) -> Result<Fingerprint, Error> {
+        Ok(Fingerprint::default())
+    }
+
+    async fn create(&self, op: &Op, workload: &Workload) -> Result<Creation, Error> {
+        let key = (workload.id.to_string(), op.generation.0);
+        let opaque = serde_json::to_vec(&key).unwrap();
+        self.0.once(op, |runtimes| {
+            runtimes.insert(key, Runtime { state: RunState::Created, stubborn: false });
+        });
+        Ok(Creation::Ready { handle: Handle { schema: 1, opaque }, kill_target: None })
+    }
+
+    async fn start(&self, op: &Op, handle: &Handle) -> Result<Handle, Error> {
+        self.0.once(op, |runtimes| runtimes.get_mut(&key(handle)).unwrap().state = RunState::Running);
+        Ok(handle.clone())
+    }
+
+    async fn stop(&self, op: &Op, handle: &Handle, signal: &str) -> Result<Handle, Error> {
+        self.0.once(op, |runtimes| end(runtimes, handle, 143, signal, false));
+        Ok(handle.clone())
+    }
+
+    async fn kill(&self, op: &Op, handle: &Handle) -> Result<Handle, Error> {
+        self.0.once(op, |runtimes| end(runtimes, handle, 137, "KILL", true));
+        Ok(handle.clone())
+    }
+
+    async fn destroy(&self, op: &Op, handle: &Handle) -> Result<(), Error> {
+        self.0.once(op, |runtimes| drop(runtimes.remove(&key(handle))));
+        Ok(())
+    }
+
+    async fn inspect(&self, handle: &Handle) -> Result<Observation, Error> {
+        let inner = self.0.inner.lock().unwrap();
+        let runtime = inner.runtimes.get(&key(handle)).ok_or_else(|| Error::not_found("gone", "gone"))?;
+        Ok(Observation {
+            state: runtime.state.clone(),
+            started_at_ms: None,
+            attributes: BTreeMap::from([("pid".to_owned(), "42".to_owned())]),
+        })
+    }
+
+    async fn recover(&self, handles: &[Handle]) -> Result<Vec<Observation>, Error> {
+        let mut seen = Vec::new();
+        for handle in handles {
+            seen.push(self.inspect(handle).await?);
+        }
+        Ok(seen)
+    }
+
+    async fn list(&self, _: Option<&str>, _: u32) -> Result<(Vec<Listed>, Option<String>), Error> {
+        let inner = self.0.inner.lock().unwrap();
+        let listed = inner.runtimes.keys().map(|key| Listed {
+            handle: Handle { schema: 1, opaque: serde_json::to_vec(key).unwrap() },
+            workload: key.0.clone(),
+            node: String::new(),
+            generation: Generation(key.1),
+        });
+        Ok((listed.collect(), None))
+    }
+
+    async fn watch(&self, handle: &Handle) -> Result<Option<Source>, Error> {
+        let (world, key) = (self.0.clone(), key(handle));
+        let ended = async move {
+            let mut changed = world.changed.subscribe();
+            while world.runtimes().get(&key).is_some_and(|runtime| runtime.state == RunState::Running) {
+                changed.changed().await.unwrap();
+            }
+        };
+        // No frame, then the end.
+        let output = futures::stream::once(ended).filter_map(|()| async { None }).boxed();
+        Ok(Some(Source { output, input: None }))
+    }
+
+    async fn logs(&self, _: &Handle, _: &OutputOptions) -> Result<Source, Error> {
+        Err(Error::unsupported("no-logs", "the double has no logs"))
+    }
+}
+
+impl Drivers for Arc<World> {
+    fn driver(&self, _: &Name) -> Result<Arc<dyn Driver>, Error> {
+        Ok(Arc::new(Double(self.clone())))
+    }
+
+    fn plugins(&self) -> Vec<Plugin> {
+        vec![Plugin {
+            name: "double".into(),
+            kind: Some(PluginKind::Backend),
+            version: Some("1".into()),
+            digest: None,
+            state: PluginState::Active,
+            reason: None,
+            usable: true,
+            file: "double.wasm".into(),
+            node: String::new(),
+            attributes: BTreeMap::new(),
+            config_schema: None,
+            capabilities: Vec::new(),
+        }]
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.changed.subscribe()
+    }
+}
+
+#[async_trait]
+impl Files for World {
+    async fn remove(&self, _: WorkloadId) -> Result<(), Error> {
+        self.inner.lock().unwrap().removed_files += 1;
+        Ok(())
+    }
+}

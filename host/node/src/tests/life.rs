@@ -1,0 +1,93 @@
+//! One node, one controller, everything works.
+
+use std::collections::BTreeSet;
+
+use fleet_model::driver::RunState;
+use fleet_model::item::{ItemKey, Phase};
+use fleet_model::workload::{Desired, WorkloadState};
+
+use super::script::workload;
+use super::{Fixture, until};
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workload_is_made_runs_ends_and_is_removed() {
+    let mut node = Fixture::start().await;
+    let generation = node.script.want(1, Some(Desired::Running));
+    let status = until("running", || node.script.status(1).filter(|(_, s)| s.state == WorkloadState::Running)).await;
+    assert_eq!(status.0, generation);
+    assert_eq!(status.1.attributes["pid"], "42");
+
+    node.world.exit_all(3);
+    let (_, status) = until("its end", || node.script.status(1).filter(|(_, s)| s.state == WorkloadState::Exited)).await;
+    assert_eq!(status.exit.unwrap().code, 3);
+    assert_eq!(status.attributes["pid"], "42", "what was known of it is still shown");
+
+    node.script.want(1, None);
+    let key = ItemKey::workload(workload(1));
+    until("its removal", || {
+        node.script.heard(|heard| heard.statuses.get(&key).map(|status| status.phase)).filter(|phase| *phase == Phase::Removed)
+    })
+    .await;
+    assert!(node.world.runtimes().is_empty());
+    assert_eq!(node.world.removed_files(), 1);
+    let told: Vec<_> = until("the events", || {
+        let told: Vec<_> = node.script.heard(|heard| heard.packets.values().map(|packet| packet.event.kind.clone()).collect());
+        (told.len() == 2).then_some(told)
+    })
+    .await;
+    assert_eq!(told, ["workload.started", "workload.exited"]);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_stop_that_is_ignored_becomes_a_kill_and_a_start_makes_a_new_run() {
+    let mut node = Fixture::start().await;
+    let first = node.script.want(1, Some(Desired::Running));
+    until("running", || node.script.status(1).filter(|(_, s)| s.state == WorkloadState::Running)).await;
+    node.world.make_stubborn();
+    let rest = node.script.want(1, Some(Desired::Stopped));
+    let status = until("its end", || {
+        node.script.status(1).filter(|(generation, s)| *generation == rest && s.state == WorkloadState::Exited)
+    })
+    .await;
+    assert_eq!(status.1.exit.unwrap().signal.as_deref(), Some("KILL"));
+
+    let again = node.script.want(1, Some(Desired::Running));
+    until("running again", || {
+        node.script.status(1).filter(|(generation, s)| *generation == again && s.state == WorkloadState::Running)
+    })
+    .await;
+    let runtimes = node.world.runtimes();
+    assert_eq!(runtimes.keys().map(|key| key.1).collect::<Vec<_>>(), [again], "{first} is gone");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_controller_that_is_behind_changes_nothing_and_hears_so() {
+    let mut node = Fixture::start().await;
+    node.script.want(1, Some(Desired::Running));
+    until("running", || node.script.status(1).filter(|(_, s)| s.state == WorkloadState::Running)).await;
+    node.stop().await;
+    node.script.forget(1);
+    node.boot().await;
+    let seen = until("the report", || node.script.heard(|heard| heard.behind.first().copied())).await;
+    assert_eq!(seen.revision.0, 2);
+    assert!(matches!(node.world.runtimes().values().next().unwrap().state, RunState::Running));
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn absence_deletes_nothing() {
+    let mut node = Fixture::start().await;
+    node.script.want(1, Some(Desired::Running));
+    until("running", || node.script.status(1).filter(|(_, s)| s.state == WorkloadState::Running)).await;
+    node.stop().await;
+    // A full set of a later place that does not name the workload.
+    node.script.forget(9);
+    node.boot().await;
+    node.script.want(2, Some(Desired::Running));
+    until("the other to run", || node.script.status(2).filter(|(_, s)| s.state == WorkloadState::Running)).await;
+    let running: BTreeSet<_> = node.world.runtimes().into_iter().filter(|(_, r)| r.state == RunState::Running).map(|(key, _)| key.0).collect();
+    assert_eq!(running, BTreeSet::from([workload(1).to_string(), workload(2).to_string()]));
+    node.stop().await;
+}

@@ -1,0 +1,103 @@
+//! A whole node against a double of a backend, a scripted controller, and a disk that crashes.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "tests: a failure is a failing test"
+)]
+
+mod crashes;
+mod double;
+mod life;
+mod script;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleet_protocol::transport::memory;
+use fleet_seam::{SeededEntropy, SystemClock};
+use fleet_store::sim::SimDisk;
+use fleet_store::{Options, Store};
+use tokio_util::sync::CancellationToken;
+
+use crate::{Node, NodeOptions, NodeState, Parts};
+use double::World;
+use script::Script;
+
+/// A node that can crash and start again on the same disk and the same world.
+struct Fixture {
+    disk: SimDisk,
+    world: Arc<World>,
+    script: Script,
+    stop: Option<(CancellationToken, tokio::task::JoinHandle<()>)>,
+}
+
+impl Fixture {
+    async fn start() -> Self {
+        let mut fixture = Self::off();
+        fixture.boot().await;
+        fixture
+    }
+
+    fn off() -> Self {
+        let disk = SimDisk::new::<NodeState>("st_00000000000000000000000001", 7).unwrap();
+        Self { disk, world: Arc::new(World::default()), script: Script::default(), stop: None }
+    }
+
+    /// Starts the host. A disk that fails while it starts leaves it off, as a real one would.
+    async fn boot(&mut self) {
+        let (dialer, listener) = memory();
+        let Ok(store) = Store::open(self.disk.mount(), Options::default()).await else { return };
+        let parts = Parts {
+            store,
+            drivers: self.world.clone(),
+            files: self.world.clone(),
+            dialer: Arc::new(dialer),
+            clock: Arc::new(SystemClock),
+            entropy: Arc::new(SeededEntropy::new(1)),
+        };
+        let options = NodeOptions { name: "here".into(), labels: BTreeMap::new(), boot: "boot-1".into() };
+        let Ok(node) = Node::open(options, parts).await else { return };
+        let stop = CancellationToken::new();
+        let script = self.script.clone();
+        let run = node.run(stop.clone());
+        let task = tokio::spawn(async move {
+            tokio::select! {
+                () = run => {}
+                () = script.control(listener) => {}
+            }
+        });
+        self.stop = Some((stop, task));
+    }
+
+    /// The machine loses the host and what was not synced, at once.
+    async fn crash(&mut self) {
+        self.disk.crash();
+        if let Some((_, task)) = self.stop.take() {
+            task.abort();
+            let _ = task.await;
+        }
+    }
+
+    async fn stop(&mut self) {
+        if let Some((stop, task)) = self.stop.take() {
+            stop.cancel();
+            task.await.unwrap();
+        }
+    }
+}
+
+/// Waits for something that another task does, and panics when it takes too long.
+async fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
+    let wait = async {
+        loop {
+            if let Some(found) = probe() {
+                return found;
+            }
+            tokio::time::sleep(Duration::from_millis(2)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+}

@@ -1,0 +1,274 @@
+//! The plugin host: a folder of components in, drivers out.
+//!
+//! [`PluginHost::open`] looks at the folder and returns; the files are loaded in the background,
+//! and [`PluginHost::settled`] returns once each is Active or Rejected.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use arc_swap::ArcSwap;
+use fleet_capability::Processes;
+use fleet_model::plugin::{Plugin, PluginState};
+use fleet_model::{Error, Name};
+use fleet_seam::Clock;
+use futures::StreamExt;
+use tokio::sync::watch;
+
+use crate::backend::Backend;
+use crate::compile::{CompileCommand, Compiler};
+use crate::driver::{Driver, Drivers};
+use crate::engine::HostEngine;
+use crate::folder::{Candidate, duplicates, scan};
+use crate::grants::{Ceiling, Grants};
+use crate::imports;
+use crate::load::{ContentStore, Loader};
+use crate::registry::Registry;
+use crate::state::Services;
+
+/// How many files are loaded at one time; of those, fewer are compiled.
+const LOADING: usize = 4;
+
+/// What a plugin host is made of.
+pub struct PluginHostOptions {
+    /// Where the plugins are: `NAME.wasm` beside `NAME.toml`.
+    pub folder: PathBuf,
+    /// The host's data folder: copies and compiled forms are kept in `plugins/` of it.
+    pub data: PathBuf,
+    /// Where compiled forms are kept instead.
+    pub cache: Option<PathBuf>,
+    /// What the operator lets each plugin do.
+    pub grants: Grants,
+    /// Where the grants stand, for the message of a refusal.
+    pub grants_path: PathBuf,
+    /// What no grant exceeds.
+    pub ceiling: Option<Ceiling>,
+    /// The operator's settings of each plugin.
+    pub settings: BTreeMap<Name, serde_json::Value>,
+    /// How a compiling child is started.
+    pub compile: CompileCommand,
+    /// Programs, for plugins that are granted a launcher.
+    pub processes: Arc<dyn Processes>,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+    /// This node's name.
+    pub node_name: String,
+}
+
+/// What [`PluginHost::verify`] needs.
+pub struct VerifyOptions {
+    /// A data folder, as [`PluginHostOptions::data`].
+    pub data: PathBuf,
+    /// As [`PluginHostOptions::cache`].
+    pub cache: Option<PathBuf>,
+    /// Shown against what the manifest asks.
+    pub grants: Grants,
+    /// Where the grants stand.
+    pub grants_path: PathBuf,
+    /// How a compiling child is started.
+    pub compile: CompileCommand,
+    /// Time.
+    pub clock: Arc<dyn Clock>,
+}
+
+/// All plugins of a node.
+pub struct PluginHost {
+    loader: Loader,
+    backends: ArcSwap<BTreeMap<Name, Arc<Backend>>>,
+    node_name: String,
+}
+
+impl PluginHost {
+    /// Looks at the folder and begins to load what is in it. Must be called in a Tokio runtime.
+    ///
+    /// # Errors
+    /// `invalid` (`no-plugin-folder`) or `unavailable` (`no-engine`, `no-plugin-data`): the host
+    /// itself cannot work. A bad plugin is no error.
+    pub fn open(options: PluginHostOptions) -> Result<Arc<Self>, Error> {
+        let candidates = scan(&options.folder)?;
+        let services = Services {
+            processes: Some(options.processes),
+            clock: options.clock.clone(),
+            refusals: Mutex::default(),
+        };
+        let loader = loader(Parts {
+            data: &options.data,
+            cache: options.cache,
+            services,
+            grants: options.grants,
+            grants_path: options.grants_path,
+            ceiling: options.ceiling,
+            settings: options.settings,
+            compile: options.compile,
+        })?;
+        let host = Arc::new(Self { loader, backends: ArcSwap::default(), node_name: options.node_name });
+        let candidates = host.discover(candidates);
+        tokio::spawn(host.clone().load_all(candidates));
+        Ok(host)
+    }
+
+    /// Returns once every file that was found at the start is Active or Rejected.
+    pub async fn settled(&self) {
+        self.loader.registry.settled().await;
+    }
+
+    /// How many compiling children were started; a warm cache needs none.
+    #[must_use]
+    pub fn compilations(&self) -> u64 {
+        self.loader.compiler.started()
+    }
+
+    /// How often a call of a plugin was refused, by plugin and capability.
+    #[must_use]
+    pub fn refusals(&self) -> BTreeMap<(Name, String), u64> {
+        self.loader.services.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    /// Takes one component, or every one of a folder, as far as Probed and says what became of it.
+    /// Nothing is put into use and nothing but `describe` is called.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub async fn verify(path: &Path, options: VerifyOptions) -> Result<Vec<Plugin>, Error> {
+        let candidates = if path.is_dir() {
+            scan(path)?
+        } else {
+            let missing = |error| Error::invalid("no-such-file", format!("cannot read {}: {error}", path.display()));
+            let path = path.canonicalize().map_err(missing)?;
+            vec![Candidate::at(path.parent().unwrap_or(&path), &path)]
+        };
+        let services = Services { processes: None, clock: options.clock.clone(), refusals: Mutex::default() };
+        let loader = loader(Parts {
+            data: &options.data,
+            cache: options.cache,
+            services,
+            grants: options.grants,
+            grants_path: options.grants_path,
+            ceiling: None,
+            settings: BTreeMap::new(),
+            compile: options.compile,
+        })?;
+        let host = Self { loader, backends: ArcSwap::default(), node_name: String::new() };
+        for candidate in host.discover(candidates) {
+            if let Err(reason) = host.loader.probe(&candidate).await {
+                host.loader.registry.rejected(&candidate.file, &reason);
+            }
+        }
+        Ok(host.plugins())
+    }
+
+    /// Puts all files on the list and refuses those whose name is not theirs alone.
+    fn discover(&self, candidates: Vec<Candidate>) -> Vec<Candidate> {
+        let registry = &self.loader.registry;
+        for candidate in &candidates {
+            registry.discovered(&candidate.file, &candidate.name(), &self.node_name);
+        }
+        let duplicates = duplicates(&candidates);
+        for (file, reason) in &duplicates {
+            registry.rejected(file, reason);
+        }
+        candidates.into_iter().filter(|candidate| !duplicates.contains_key(&candidate.file)).collect()
+    }
+
+    async fn load_all(self: Arc<Self>, candidates: Vec<Candidate>) {
+        futures::stream::iter(candidates)
+            .for_each_concurrent(LOADING, |candidate| {
+                let host = self.clone();
+                async move {
+                    let file = candidate.file.clone();
+                    let task = tokio::spawn({
+                        let host = host.clone();
+                        async move { host.load(&candidate).await }
+                    });
+                    let reason = match task.await {
+                        Ok(Ok(())) => return,
+                        Ok(Err(reason)) => reason,
+                        Err(error) => format!("a task of the host failed: {error}"),
+                    };
+                    host.loader.registry.rejected(&file, &reason);
+                }
+            })
+            .await;
+    }
+
+    /// Takes a file all the way.
+    async fn load(&self, candidate: &Candidate) -> Result<(), String> {
+        let generation = self.loader.probe(candidate).await?;
+        let name = generation.manifest.name.clone();
+        let registry = self.loader.registry.clone();
+        tracing::debug!(plugin = %name, digest = ?generation.digest, "published");
+        let backend = Arc::new(Backend::new(generation, registry.clone(), candidate.file.clone()));
+        // One that cannot tell is active and not usable, with its error as the reason.
+        let _ = backend.fingerprint().await;
+        self.backends.rcu(|backends| {
+            let mut backends = BTreeMap::clone(backends);
+            backends.insert(name.clone(), backend.clone());
+            backends
+        });
+        registry.reached(&candidate.file, PluginState::Active);
+        Ok(())
+    }
+}
+
+impl Drivers for PluginHost {
+    fn driver(&self, backend: &Name) -> Result<Arc<dyn Driver>, Error> {
+        let backends = self.backends.load();
+        if let Some(found) = backends.get(backend) {
+            return Ok(found.clone());
+        }
+        let why = self
+            .plugins()
+            .into_iter()
+            .find(|plugin| plugin.name == backend.as_str())
+            .map(|plugin| match plugin.reason {
+                Some(reason) => format!("its plugin {} is {}: {reason}", plugin.file, plugin.state),
+                None => format!("its plugin {} is still being loaded ({})", plugin.file, plugin.state),
+            });
+        let there: Vec<&str> = backends.keys().map(Name::as_str).collect();
+        let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+        let why = why.unwrap_or_else(|| "no plugin of that name was found".to_owned());
+        Err(Error::unsupported("no-backend", format!("there is no backend `{backend}` ({why}); there are: {there}")))
+    }
+
+    fn plugins(&self) -> Vec<Plugin> {
+        self.loader.registry.plugins()
+    }
+
+    fn changes(&self) -> watch::Receiver<u64> {
+        self.loader.registry.changes()
+    }
+}
+
+struct Parts<'a> {
+    data: &'a Path,
+    cache: Option<PathBuf>,
+    services: Services,
+    grants: Grants,
+    grants_path: PathBuf,
+    ceiling: Option<Ceiling>,
+    settings: BTreeMap<Name, serde_json::Value>,
+    compile: CompileCommand,
+}
+
+fn loader(parts: Parts<'_>) -> Result<Loader, Error> {
+    let no_engine = |error: wasmtime::Error| Error::unavailable("no-engine", format!("cannot run plugins: {error:#}"));
+    let no_data = |reason: String| Error::unavailable("no-plugin-data", reason);
+    let engine = HostEngine::new().map_err(no_engine)?;
+    let linker = imports::linker(engine.engine()).map_err(no_engine)?;
+    let folder = parts.data.join("plugins");
+    let cache = parts.cache.unwrap_or_else(|| folder.join("cache"));
+    let clock = parts.services.clock.clone();
+    let compiler = Compiler::new(engine.engine().clone(), cache, parts.compile, clock).map_err(no_data)?;
+    Ok(Loader {
+        compiler,
+        store: ContentStore::open(folder.join("store")).map_err(no_data)?,
+        engine,
+        linker,
+        registry: Arc::new(Registry::new()),
+        services: Arc::new(parts.services),
+        grants: parts.grants,
+        grants_path: parts.grants_path,
+        ceiling: parts.ceiling,
+        settings: parts.settings,
+    })
+}
