@@ -21,7 +21,11 @@ impl BootId {
     /// # Errors
     /// Where `/proc` is not mounted.
     pub fn current() -> io::Result<Self> {
-        Ok(Self(fs::read_to_string("/proc/sys/kernel/random/boot_id")?.trim().to_owned()))
+        Ok(Self(
+            fs::read_to_string("/proc/sys/kernel/random/boot_id")?
+                .trim()
+                .to_owned(),
+        ))
     }
 }
 
@@ -43,7 +47,11 @@ impl ProcessIdentity {
     /// Where there is none, or `/proc` is not mounted.
     pub fn of(pid: u32) -> io::Result<Self> {
         let stat = ProcessStat::read(pid)?;
-        Ok(Self { pid, start_ticks: stat.start_ticks, boot_id: BootId::current()? })
+        Ok(Self {
+            pid,
+            start_ticks: stat.start_ticks,
+            boot_id: BootId::current()?,
+        })
     }
 
     /// This process.
@@ -57,7 +65,9 @@ impl ProcessIdentity {
     /// Its number, if it still runs: as long as it does, nobody else can have the number.
     #[must_use]
     pub fn live_pid(&self) -> Option<Pid> {
-        is_same_process(self).then(|| i32::try_from(self.pid).ok().and_then(Pid::from_raw)).flatten()
+        is_same_process(self)
+            .then(|| i32::try_from(self.pid).ok().and_then(Pid::from_raw))
+            .flatten()
     }
 }
 
@@ -82,8 +92,12 @@ pub(crate) struct ProcessStat {
 impl ProcessStat {
     pub(crate) fn read(pid: u32) -> io::Result<Self> {
         let text = fs::read(format!("/proc/{pid}/stat"))?;
-        Self::parse(&String::from_utf8_lossy(&text))
-            .ok_or_else(|| io::Error::new(io::ErrorKind::InvalidData, format!("/proc/{pid}/stat cannot be read")))
+        Self::parse(&String::from_utf8_lossy(&text)).ok_or_else(|| {
+            io::Error::new(
+                io::ErrorKind::InvalidData,
+                format!("/proc/{pid}/stat cannot be read"),
+            )
+        })
     }
 
     /// Fields are counted after the last `)`: a program may call itself `x) R 1 (`.
@@ -114,14 +128,29 @@ mod tests {
     fn the_name_of_a_program_cannot_shift_the_fields() {
         let text = "42 (a) R 1 (b)) S 7 42 9 0 -1 4194560 1 0 0 0 0 0 0 0 20 0 1 0 12345 1 2 3";
         let stat = ProcessStat::parse(text).unwrap();
-        assert_eq!(stat, ProcessStat { pid: 42, state: 'S', parent: 7, session: 9, start_ticks: 12_345 });
+        assert_eq!(
+            stat,
+            ProcessStat {
+                pid: 42,
+                state: 'S',
+                parent: 7,
+                session: 9,
+                start_ticks: 12_345
+            }
+        );
     }
 
     #[test]
     fn this_process_runs_and_one_of_another_start_or_boot_does_not() {
         let own = ProcessIdentity::own().unwrap();
         assert!(is_same_process(&own));
-        assert!(!is_same_process(&ProcessIdentity { start_ticks: own.start_ticks + 1, ..own.clone() }));
-        assert!(!is_same_process(&ProcessIdentity { boot_id: BootId("another".into()), ..own }));
+        assert!(!is_same_process(&ProcessIdentity {
+            start_ticks: own.start_ticks + 1,
+            ..own.clone()
+        }));
+        assert!(!is_same_process(&ProcessIdentity {
+            boot_id: BootId("another".into()),
+            ..own
+        }));
     }
 }

@@ -61,7 +61,11 @@ fn write_temporary(folder: &Path, name: &str, value: &impl Serialize) -> io::Res
     let path = folder.join(format!(".{name}.{}.{unique}", std::process::id()));
     // One that a crash left under this name belongs to a process that is gone.
     let _ = fs::remove_file(&path);
-    let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+    let mut file = OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o600)
+        .open(&path)?;
     let mut bytes = serde_json::to_vec_pretty(value)?;
     bytes.push(b'\n');
     let written = file.write_all(&bytes).and_then(|()| file.sync_all());

@@ -22,7 +22,8 @@ pub use process::launcher::{Launcher, ResolvedProgram};
 pub use process::local::{LocalProcesses, Options, ShimCommand};
 pub use process::shim::shim_main;
 pub use process::{
-    Caller, ListedProcess, Open, OutputOptions, Prepared, ProcessState, ProcessStatus, Processes, Request,
+    Caller, ListedProcess, Open, OutputOptions, Prepared, ProcessState, ProcessStatus, Processes,
+    Request,
 };
 pub use source::{Frame, Source, Stream};
 pub use workspace::Workspaces;

@@ -22,14 +22,21 @@ const PASSES: usize = 64;
 
 /// Removes `parent/name` and all in it; fine if it is not there.
 pub(crate) fn remove_folder(parent: &Path, name: &str) -> io::Result<()> {
-    let parent = rustix::fs::open(parent, OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty())?;
+    let parent = rustix::fs::open(
+        parent,
+        OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
+        Mode::empty(),
+    )?;
     let name = CString::new(name)?;
     let top = match open_folder(parent.as_fd(), &name) {
         Ok(top) => top,
         Err(Errno::NOENT) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
-    let mut removal = Removal { top: top.as_fd(), moved: 0 };
+    let mut removal = Removal {
+        top: top.as_fd(),
+        moved: 0,
+    };
     removal.empty(top.as_fd(), 0)?;
     match rustix::fs::unlinkat(&parent, name.as_c_str(), AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
@@ -56,7 +63,13 @@ impl Removal<'_> {
         Err(io::Error::other("something still writes into it"))
     }
 
-    fn remove(&mut self, folder: BorrowedFd<'_>, name: &CStr, kind: FileType, depth: usize) -> io::Result<()> {
+    fn remove(
+        &mut self,
+        folder: BorrowedFd<'_>,
+        name: &CStr,
+        kind: FileType,
+        depth: usize,
+    ) -> io::Result<()> {
         // Some file systems do not say what an entry is; a folder is what cannot be unlinked.
         let unlinked = match kind {
             FileType::Directory => Err(Errno::ISDIR),

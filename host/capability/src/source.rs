@@ -21,7 +21,9 @@ pub struct Source {
 
 impl fmt::Debug for Source {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Source").field("input", &self.input.is_some()).finish_non_exhaustive()
+        f.debug_struct("Source")
+            .field("input", &self.input.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -63,6 +65,8 @@ impl Stream {
     }
 
     pub(crate) fn from_word(word: &[u8]) -> Option<Self> {
-        [Self::Stdout, Self::Stderr, Self::Event].into_iter().find(|stream| stream.as_str().as_bytes() == word)
+        [Self::Stdout, Self::Stderr, Self::Event]
+            .into_iter()
+            .find(|stream| stream.as_str().as_bytes() == word)
     }
 }

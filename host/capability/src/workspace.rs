@@ -22,7 +22,8 @@ impl Workspaces {
     /// # Errors
     /// Where the folder can neither be found nor made.
     pub fn open(root: &Path) -> Result<Self, Error> {
-        durable::make_folder(root).map_err(|error| fault::storage("make the folder", root, &error))?;
+        durable::make_folder(root)
+            .map_err(|error| fault::storage("make the folder", root, &error))?;
         let root = fs::canonicalize(root).map_err(|error| fault::storage("open", root, &error))?;
         Ok(Self { root })
     }
@@ -95,7 +96,12 @@ impl Workspaces {
         let list = || {
             let mut ids = Vec::new();
             for entry in fs::read_dir(&self.root)? {
-                ids.extend(entry?.file_name().to_str().and_then(|name| name.parse::<WorkloadId>().ok()));
+                ids.extend(
+                    entry?
+                        .file_name()
+                        .to_str()
+                        .and_then(|name| name.parse::<WorkloadId>().ok()),
+                );
             }
             ids.sort();
             Ok(ids)

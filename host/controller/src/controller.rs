@@ -20,10 +20,14 @@ use crate::{ControllerOptions, api, session};
 #[derive(Debug, thiserror::Error)]
 pub enum OpenError {
     /// Anybody could come in.
-    #[error("the admin token is empty: put one into its file, or delete the file and a new one is made")]
+    #[error(
+        "the admin token is empty: put one into its file, or delete the file and a new one is made"
+    )]
     NoToken,
     /// Every node would count as unknown between two heartbeats.
-    #[error("a node would be unknown after {unknown_after_ms} ms of silence and speaks every {heartbeat_ms} ms: set a heartbeat above 0 and at most half of the other")]
+    #[error(
+        "a node would be unknown after {unknown_after_ms} ms of silence and speaks every {heartbeat_ms} ms: set a heartbeat above 0 and at most half of the other"
+    )]
     Heartbeat {
         /// The heartbeat asked for.
         heartbeat_ms: u64,
@@ -74,12 +78,22 @@ impl Controller {
         if token.is_empty() {
             return Err(OpenError::NoToken);
         }
-        let ControllerOptions { heartbeat_ms, unknown_after_ms, .. } = options;
+        let ControllerOptions {
+            heartbeat_ms,
+            unknown_after_ms,
+            ..
+        } = options;
         if heartbeat_ms == 0 || heartbeat_ms > unknown_after_ms / 2 {
-            return Err(OpenError::Heartbeat { heartbeat_ms, unknown_after_ms });
+            return Err(OpenError::Heartbeat {
+                heartbeat_ms,
+                unknown_after_ms,
+            });
         }
         let store_id = store.id().parse().map_err(OpenError::StoreId)?;
-        store.write(end_all_sessions).await.map_err(OpenError::Store)?;
+        store
+            .write(end_all_sessions)
+            .await
+            .map_err(OpenError::Store)?;
         let inner = Inner {
             store,
             store_id,
@@ -91,7 +105,9 @@ impl Controller {
             registry: Arc::default(),
             closing: CancellationToken::new(),
         };
-        Ok(Self { inner: Arc::new(inner) })
+        Ok(Self {
+            inner: Arc::new(inner),
+        })
     }
 
     /// Serves every node that dials, until `stop` or until the store has failed
@@ -123,16 +139,27 @@ impl Controller {
 impl Inner {
     /// A journal of this moment.
     pub(crate) fn journal(&self) -> Journal {
-        Journal { at_ms: self.clock.unix_ms(), keep: self.options.limits.events }
+        Journal {
+            at_ms: self.clock.unix_ms(),
+            keep: self.options.limits.events,
+        }
     }
 }
 
 /// After a crash the store still says that nodes are connected.
 fn end_all_sessions(tx: &mut fleet_store::Tx<'_, ControllerState>) -> Result<(), Infallible> {
-    let stale: Vec<Arc<NodeRow>> =
-        tx.state().nodes.values().filter(|node| node.connection == Connection::Connected).cloned().collect();
+    let stale: Vec<Arc<NodeRow>> = tx
+        .state()
+        .nodes
+        .values()
+        .filter(|node| node.connection == Connection::Connected)
+        .cloned()
+        .collect();
     for node in stale {
-        tx.put(NodeRow { connection: Connection::Disconnected, ..NodeRow::clone(&node) });
+        tx.put(NodeRow {
+            connection: Connection::Disconnected,
+            ..NodeRow::clone(&node)
+        });
     }
     Ok(())
 }

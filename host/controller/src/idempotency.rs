@@ -43,17 +43,27 @@ impl Keyed {
             hash.update(u64::try_from(part.len()).unwrap_or(u64::MAX).to_be_bytes());
             hash.update(part);
         }
-        Self { key, digest: hex(&hash.finalize()) }
+        Self {
+            key,
+            digest: hex(&hash.finalize()),
+        }
     }
 
     /// What was answered to this request before, if it was.
     ///
     /// # Errors
     /// `conflict` when the key was used for another request.
-    pub(crate) fn earlier(&self, state: &ControllerState, now_ms: u64) -> Result<Option<Answer>, Error> {
+    pub(crate) fn earlier(
+        &self,
+        state: &ControllerState,
+        now_ms: u64,
+    ) -> Result<Option<Answer>, Error> {
         match state.answers.get(&self.key) {
             Some(row) if is_old(row, now_ms) => Ok(None),
-            Some(row) if row.digest == self.digest => Ok(Some(Answer { status: row.status, body: row.body.clone() })),
+            Some(row) if row.digest == self.digest => Ok(Some(Answer {
+                status: row.status,
+                body: row.body.clone(),
+            })),
             Some(_) => Err(Error::conflict(
                 "idempotency-key-reused",
                 "this Idempotency-Key was used for another request in the last 24 hours: take a new key for a new request",
@@ -72,8 +82,13 @@ impl Keyed {
             at_ms,
         });
         if tx.state().answers.len().is_multiple_of(PRUNE_EVERY) {
-            let old: Vec<String> =
-                tx.state().answers.values().filter(|row| is_old(row, at_ms)).map(|row| row.key.clone()).collect();
+            let old: Vec<String> = tx
+                .state()
+                .answers
+                .values()
+                .filter(|row| is_old(row, at_ms))
+                .map(|row| row.key.clone())
+                .collect();
             for key in old {
                 tx.delete::<AnswerRow>(&key);
             }
@@ -87,11 +102,13 @@ fn is_old(row: &AnswerRow, now_ms: u64) -> bool {
 
 fn hex(bytes: &[u8]) -> String {
     use std::fmt::Write as _;
-    bytes.iter().fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
-        // Writing to a string cannot fail.
-        let _ = write!(text, "{byte:02x}");
-        text
-    })
+    bytes
+        .iter()
+        .fold(String::with_capacity(bytes.len() * 2), |mut text, byte| {
+            // Writing to a string cannot fail.
+            let _ = write!(text, "{byte:02x}");
+            text
+        })
 }
 
 #[cfg(test)]

@@ -31,7 +31,12 @@ impl Journal {
 }
 
 /// An event about a workload.
-pub(crate) fn about_workload(kind: &str, at: &WorkloadRow, generation: Generation, message: impl Into<String>) -> Event {
+pub(crate) fn about_workload(
+    kind: &str,
+    at: &WorkloadRow,
+    generation: Generation,
+    message: impl Into<String>,
+) -> Event {
     Event {
         name: Some(at.name.to_string()),
         generation: Some(generation),
@@ -40,13 +45,25 @@ pub(crate) fn about_workload(kind: &str, at: &WorkloadRow, generation: Generatio
 }
 
 /// An event about a workload's item, whatever kind it is of.
-pub(crate) fn about_item(kind: &str, row: &ItemRow, name: Option<String>, message: impl Into<String>) -> Event {
-    Event { name, generation: Some(row.generation), ..plain(kind, row.id.key.clone(), message) }
+pub(crate) fn about_item(
+    kind: &str,
+    row: &ItemRow,
+    name: Option<String>,
+    message: impl Into<String>,
+) -> Event {
+    Event {
+        name,
+        generation: Some(row.generation),
+        ..plain(kind, row.id.key.clone(), message)
+    }
 }
 
 /// An event about a node.
 pub(crate) fn about_node(kind: &str, node: &NodeRow, message: impl Into<String>) -> Event {
-    Event { name: Some(node.name.clone()), ..plain(kind, node.id.to_string(), message) }
+    Event {
+        name: Some(node.name.clone()),
+        ..plain(kind, node.id.to_string(), message)
+    }
 }
 
 /// An event about anything. `seq` and `at_ms` are the log's own and are filled in when it is read.

@@ -9,17 +9,17 @@
 //! * **Level-triggered.** A session states everything when it begins and what changed after that;
 //!   losing a session loses nothing. Absence never deletes: a removal is a tombstone until its node
 //!   has acknowledged it.
-//! * **Decisions are pure.** What a request does to a workload ([`workload`]), where it goes
-//!   ([`placement`]), whether a session may begin and what it is told ([`session`]) are functions
+//! * **Decisions are pure.** What a request does to a workload (`workload`), where it goes
+//!   (`placement`), whether a session may begin and what it is told (`session`) are functions
 //!   from a snapshot to a plan; small executors beside them do the rest.
 //!
 //! | room | what happens there |
 //! |---|---|
-//! | [`state`] | the rows the controller remembers |
-//! | [`workload`] | admission, changes of intent, how a workload is shown |
-//! | [`placement`] | which node a workload goes to, and why not to another |
-//! | [`session`] | the controller's end of the sessions with its nodes |
-//! | [`api`] | REST, server-sent events, problem answers |
+//! | `state` | the rows the controller remembers |
+//! | `workload` | admission, changes of intent, how a workload is shown |
+//! | `placement` | which node a workload goes to, and why not to another |
+//! | `session` | the controller's end of the sessions with its nodes |
+//! | `api` | REST, server-sent events, problem answers |
 
 mod api;
 mod auth;

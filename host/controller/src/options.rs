@@ -55,6 +55,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body_bytes: 1024 * 1024, sessions: 10_000, handshake_ms: 10_000, events: 100_000 }
+        Self {
+            body_bytes: 1024 * 1024,
+            sessions: 10_000,
+            handshake_ms: 10_000,
+            events: 100_000,
+        }
     }
 }

@@ -14,7 +14,10 @@ pub(crate) struct Refusal {
 
 impl From<Error> for Refusal {
     fn from(first: Error) -> Self {
-        Self { first, more: Vec::new() }
+        Self {
+            first,
+            more: Vec::new(),
+        }
     }
 }
 
@@ -23,7 +26,10 @@ impl Refusal {
     pub(crate) fn if_any(reasons: Vec<Error>) -> Result<(), Self> {
         let mut reasons = reasons.into_iter();
         match reasons.next() {
-            Some(first) => Err(Self { first, more: reasons.collect() }),
+            Some(first) => Err(Self {
+                first,
+                more: reasons.collect(),
+            }),
             None => Ok(()),
         }
     }
@@ -41,15 +47,24 @@ pub(crate) fn write_failed(error: WriteError<Error>) -> Error {
             "store-busy",
             "another process holds the controller's database and nothing was changed: end that process, then try again",
         ),
-        WriteError::Closed => Error::unavailable("host-stopping", "the host is stopping and nothing was changed: try again when it is back"),
+        WriteError::Closed => Error::unavailable(
+            "host-stopping",
+            "the host is stopping and nothing was changed: try again when it is back",
+        ),
         WriteError::Failed(_) => Error::unavailable(
             "store-failed",
             "the controller's database failed and whether this was written is unknown: the host ends; \
              when it is back, send the request again with the same Idempotency-Key",
         ),
         WriteError::Panicked(_) | WriteError::Encode { .. } => {
-            tracing::error!(error = &error as &dyn std::error::Error, "a transaction is at fault");
-            Error::internal("transaction", "the controller failed to make this change and nothing was changed: see its log")
+            tracing::error!(
+                error = &error as &dyn std::error::Error,
+                "a transaction is at fault"
+            );
+            Error::internal(
+                "transaction",
+                "the controller failed to make this change and nothing was changed: see its log",
+            )
         }
     }
 }

@@ -70,7 +70,7 @@ async fn made(context: &Context, item: &ItemKey, generation: Generation) -> Resu
     tokio::pin!(deadline);
     loop {
         let snapshot = context.store.snapshot();
-        let record = snapshot.state.items.get(item).filter(|record| !record.removed);
+        let record = snapshot.state.items.get(item).map(AsRef::as_ref).filter(|record| !record.removed);
         match record {
             Some(record) if record.item.generation > generation => {
                 return Err(Error::conflict("controller-behind", "this node has seen a newer intent than its controller states"));

@@ -33,28 +33,46 @@ impl Isolation {
     /// Looks at this machine, and tries to make this host's folder for groups.
     #[must_use]
     pub fn detect(choice: Choice, data: &Path) -> Self {
-        let without = |reason: String| Self { layout: None, reason: Some(reason) };
+        let without = |reason: String| Self {
+            layout: None,
+            reason: Some(reason),
+        };
         if choice == Choice::ProcessGroup {
             return without("cgroups are switched off".to_owned());
         }
         let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
         let mounts = mounts(&read("/proc/self/mountinfo"));
-        let Some(found) = layout(&mounts, &memberships(&read("/proc/self/cgroup")), &tag(data)) else {
+        let Some(found) = layout(
+            &mounts,
+            &memberships(&read("/proc/self/cgroup")),
+            &tag(data),
+        ) else {
             return without("no cgroup hierarchy is mounted".to_owned());
         };
         match found {
             Layout::V2 { base } => match probe(&base) {
-                Ok(()) => Self { layout: Some(Layout::V2 { base }), reason: None },
+                Ok(()) => Self {
+                    layout: Some(Layout::V2 { base }),
+                    reason: None,
+                },
                 Err(error) => without(refused(&base, &error)),
             },
             Layout::V1 { freezer, others } => match probe(&freezer) {
                 Ok(()) => {
-                    let (usable, unusable): (Vec<_>, Vec<_>) =
-                        others.into_iter().partition(|(_, base)| probe(base).is_ok());
-                    let missing: Vec<&str> = unusable.iter().map(|(name, _)| name.as_str()).collect();
+                    let (usable, unusable): (Vec<_>, Vec<_>) = others
+                        .into_iter()
+                        .partition(|(_, base)| probe(base).is_ok());
+                    let missing: Vec<&str> =
+                        unusable.iter().map(|(name, _)| name.as_str()).collect();
                     let reason = (!missing.is_empty())
                         .then(|| format!("no group may be made for {}", missing.join(", ")));
-                    Self { layout: Some(Layout::V1 { freezer, others: usable }), reason }
+                    Self {
+                        layout: Some(Layout::V1 {
+                            freezer,
+                            others: usable,
+                        }),
+                        reason,
+                    }
                 }
                 Err(error) => without(refused(&freezer, &error)),
             },
@@ -64,7 +82,9 @@ impl Isolation {
     /// Where a process of this name goes.
     #[must_use]
     pub fn place(&self, name: &str) -> Placement {
-        self.layout.as_ref().map_or(Placement::None, |layout| place(layout, name))
+        self.layout
+            .as_ref()
+            .map_or(Placement::None, |layout| place(layout, name))
     }
 
     /// For people: `isolation`, and `isolation-reason` where it is weaker than it could be.
@@ -73,14 +93,20 @@ impl Isolation {
         let text = match &self.layout {
             Some(Layout::V2 { .. }) => "cgroup v2".to_owned(),
             Some(Layout::V1 { others, .. }) => {
-                let names: Vec<&str> =
-                    std::iter::once("freezer").chain(others.iter().map(|(name, _)| name.as_str())).collect();
+                let names: Vec<&str> = std::iter::once("freezer")
+                    .chain(others.iter().map(|(name, _)| name.as_str()))
+                    .collect();
                 format!("cgroup v1 ({})", names.join(", "))
             }
             None => Placement::None.isolation().to_owned(),
         };
-        let reason = self.reason.iter().map(|reason| ("isolation-reason".to_owned(), reason.clone()));
-        std::iter::once(("isolation".to_owned(), text)).chain(reason).collect()
+        let reason = self
+            .reason
+            .iter()
+            .map(|reason| ("isolation-reason".to_owned(), reason.clone()));
+        std::iter::once(("isolation".to_owned(), text))
+            .chain(reason)
+            .collect()
     }
 }
 
@@ -105,5 +131,9 @@ fn probe(base: &Path) -> io::Result<()> {
 /// Short, the same at every start, and different for two hosts of one machine.
 fn tag(data: &Path) -> String {
     let digest = Sha256::digest(data.as_os_str().as_encoded_bytes());
-    digest.iter().take(6).map(|byte| format!("{byte:02x}")).collect()
+    digest
+        .iter()
+        .take(6)
+        .map(|byte| format!("{byte:02x}"))
+        .collect()
 }

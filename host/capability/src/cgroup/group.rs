@@ -61,7 +61,9 @@ impl Placement {
         for folder in shims.into_iter().chain(self.groups()) {
             // The group itself is gone; `fleet-host/TAG` and `fleet-host` are what may go. A
             // folder that something is in refuses, which is as it should be.
-            for parent in std::iter::once(folder.as_path()).chain(folder.ancestors().skip(1).take(2)) {
+            for parent in
+                std::iter::once(folder.as_path()).chain(folder.ancestors().skip(1).take(2))
+            {
                 let _ = fs::remove_dir(parent);
             }
         }
@@ -72,7 +74,8 @@ impl Placement {
 pub(crate) fn enter(group: &Path) -> io::Result<()> {
     let mut tries = 0;
     loop {
-        let moved = fs::create_dir_all(group).and_then(|()| fs::write(group.join("cgroup.procs"), "0"));
+        let moved =
+            fs::create_dir_all(group).and_then(|()| fs::write(group.join("cgroup.procs"), "0"));
         match moved {
             // Somebody else just removed an empty folder on the way.
             Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 20 => tries += 1,
@@ -98,7 +101,11 @@ fn kill_v2(group: &Path) -> io::Result<()> {
 fn kill_v1(group: &Path) -> io::Result<()> {
     let state = group.join("freezer.state");
     if let Err(error) = fs::write(&state, "FROZEN") {
-        return if error.kind() == io::ErrorKind::NotFound { Ok(()) } else { Err(error) };
+        return if error.kind() == io::ErrorKind::NotFound {
+            Ok(())
+        } else {
+            Err(error)
+        };
     }
     let mut waited = Duration::ZERO;
     while waited < FREEZE && fs::read_to_string(&state).is_ok_and(|text| text.trim() != "FROZEN") {
@@ -112,7 +119,10 @@ fn kill_v1(group: &Path) -> io::Result<()> {
 }
 
 /// Gives the kernel a moment; it reports nothing to wait for here.
-#[expect(clippy::disallowed_methods, reason = "on a blocking thread or in the shim, for milliseconds, with a bound")]
+#[expect(
+    clippy::disallowed_methods,
+    reason = "on a blocking thread or in the shim, for milliseconds, with a bound"
+)]
 fn pause() {
     std::thread::sleep(STEP);
 }
@@ -150,7 +160,10 @@ fn processes(group: &Path) -> io::Result<Vec<Pid>> {
     let mut found = Vec::new();
     for folder in tree(group)? {
         match fs::read_to_string(folder.join("cgroup.procs")) {
-            Ok(text) => found.extend(text.lines().filter_map(|line| Pid::from_raw(line.parse().ok()?))),
+            Ok(text) => found.extend(
+                text.lines()
+                    .filter_map(|line| Pid::from_raw(line.parse().ok()?)),
+            ),
             Err(error) if error.kind() == io::ErrorKind::NotFound => {}
             Err(error) => return Err(error),
         }
@@ -174,4 +187,59 @@ fn remove(group: &Path) -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Plain files under the names the kernel gives them in a v2 group.
+    fn unified() -> (tempfile::TempDir, Placement) {
+        let base = tempfile::tempdir().unwrap();
+        let group = base.path().join("group");
+        fs::create_dir_all(group.join("made-by-the-program")).unwrap();
+        fs::write(group.join("cgroup.procs"), "999999998\n").unwrap();
+        fs::write(
+            group.join("made-by-the-program/cgroup.procs"),
+            "999999999\n",
+        )
+        .unwrap();
+        let placement = Placement::V2 {
+            group,
+            shims: base.path().join("shims"),
+        };
+        (base, placement)
+    }
+
+    #[test]
+    fn a_v2_group_is_entered_and_ended_through_its_own_files() {
+        let (base, placement) = unified();
+        placement.enter_shims().unwrap();
+        assert_eq!(
+            fs::read_to_string(base.path().join("shims/cgroup.procs")).unwrap(),
+            "0"
+        );
+        placement.kill().unwrap();
+        assert_eq!(
+            fs::read_to_string(base.path().join("group/cgroup.kill")).unwrap(),
+            "1"
+        );
+    }
+
+    #[test]
+    fn groups_a_program_made_count_and_a_group_that_is_gone_is_empty() {
+        let (base, placement) = unified();
+        let pids: Vec<i32> = placement
+            .processes()
+            .unwrap()
+            .into_iter()
+            .map(Pid::as_raw_pid)
+            .collect();
+        assert_eq!(pids, [999_999_999, 999_999_998]);
+        drop(base);
+        assert_eq!(placement.processes().unwrap(), []);
+        placement.kill().unwrap();
+        placement.remove().unwrap();
+        placement.remove_parents();
+    }
 }

@@ -56,7 +56,9 @@ impl Placement {
             Self::V1 { freezer, .. } => freezer,
             Self::None => return None,
         };
-        Some(KillTarget::Cgroup { path: path.to_string_lossy().into_owned() })
+        Some(KillTarget::Cgroup {
+            path: path.to_string_lossy().into_owned(),
+        })
     }
 
     /// The word for people.
@@ -73,9 +75,9 @@ impl Placement {
     pub(crate) fn groups(&self) -> Vec<PathBuf> {
         match self {
             Self::V2 { group, .. } => vec![group.clone()],
-            Self::V1 { freezer, others, .. } => {
-                std::iter::once(freezer).chain(others).cloned().collect()
-            }
+            Self::V1 {
+                freezer, others, ..
+            } => std::iter::once(freezer).chain(others).cloned().collect(),
             Self::None => Vec::new(),
         }
     }

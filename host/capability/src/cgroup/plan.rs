@@ -14,7 +14,10 @@ pub(crate) enum Layout {
     /// In the unified hierarchy: the host's own folder for groups.
     V2 { base: PathBuf },
     /// In one hierarchy per controller.
-    V1 { freezer: PathBuf, others: Vec<(String, PathBuf)> },
+    V1 {
+        freezer: PathBuf,
+        others: Vec<(String, PathBuf)>,
+    },
 }
 
 /// What this machine's hierarchies allow. A v1 freezer goes before a v2 hierarchy, which beside
@@ -31,7 +34,10 @@ pub(crate) fn layout(mounts: &[Mount], own: &[Membership], tag: &str) -> Option<
                 others.push((controller.to_owned(), folder));
             }
         }
-        return Some(Layout::V1 { freezer: base(freezer), others });
+        return Some(Layout::V1 {
+            freezer: base(freezer),
+            others,
+        });
     }
     own_v2(mounts, own).map(|folder| Layout::V2 { base: base(folder) })
 }
@@ -40,7 +46,10 @@ pub(crate) fn layout(mounts: &[Mount], own: &[Membership], tag: &str) -> Option<
 pub(crate) fn place(layout: &Layout, name: &str) -> Placement {
     let shims = |base: &Path| base.join("shims");
     match layout {
-        Layout::V2 { base } => Placement::V2 { group: base.join(name), shims: shims(base) },
+        Layout::V2 { base } => Placement::V2 {
+            group: base.join(name),
+            shims: shims(base),
+        },
         Layout::V1 { freezer, others } => Placement::V1 {
             freezer: freezer.join(name),
             others: others.iter().map(|(_, base)| base.join(name)).collect(),

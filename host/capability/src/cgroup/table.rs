@@ -37,20 +37,36 @@ fn mount(line: &str) -> Option<Mount> {
         "cgroup" => Some(after.nth(1)?.split(',').map(str::to_owned).collect()),
         _ => return None,
     };
-    Some(Mount { root, point, controllers })
+    Some(Mount {
+        root,
+        point,
+        controllers,
+    })
 }
 
 /// Spaces and the like are written as three octal digits.
 fn unescape(field: &str) -> String {
-    field.replace("\\040", " ").replace("\\011", "\t").replace("\\012", "\n").replace("\\134", "\\")
+    field
+        .replace("\\040", " ")
+        .replace("\\011", "\t")
+        .replace("\\012", "\n")
+        .replace("\\134", "\\")
 }
 
 /// The groups a process is in.
 pub(crate) fn memberships(cgroup: &str) -> Vec<Membership> {
     let membership = |line: &str| {
         let mut fields = line.splitn(3, ':').skip(1);
-        let controllers = fields.next()?.split(',').filter(|name| !name.is_empty()).map(str::to_owned).collect();
-        Some(Membership { controllers, path: fields.next()?.into() })
+        let controllers = fields
+            .next()?
+            .split(',')
+            .filter(|name| !name.is_empty())
+            .map(str::to_owned)
+            .collect();
+        Some(Membership {
+            controllers,
+            path: fields.next()?.into(),
+        })
     };
     cgroup.lines().filter_map(membership).collect()
 }
@@ -63,9 +79,15 @@ pub(crate) fn own_v2(mounts: &[Mount], memberships: &[Membership]) -> Option<Pat
 }
 
 /// The own group's folder in the v1 hierarchy of one controller.
-pub(crate) fn own_v1(mounts: &[Mount], memberships: &[Membership], controller: &str) -> Option<PathBuf> {
+pub(crate) fn own_v1(
+    mounts: &[Mount],
+    memberships: &[Membership],
+    controller: &str,
+) -> Option<PathBuf> {
     let has = |list: &[String]| list.iter().any(|name| name == controller);
-    let mount = mounts.iter().find(|mount| mount.controllers.as_deref().is_some_and(has))?;
+    let mount = mounts
+        .iter()
+        .find(|mount| mount.controllers.as_deref().is_some_and(has))?;
     let own = memberships.iter().find(|own| has(&own.controllers))?;
     Some(folder(mount, &own.path))
 }
@@ -73,7 +95,9 @@ pub(crate) fn own_v1(mounts: &[Mount], memberships: &[Membership], controller: &
 /// A group's folder below a mount. One outside the mounted part is not visible: its top is then.
 fn folder(mount: &Mount, path: &Path) -> PathBuf {
     match path.strip_prefix(&mount.root) {
-        Ok(below) if !below.as_os_str().is_empty() && !path.starts_with("/..") => mount.point.join(below),
+        Ok(below) if !below.as_os_str().is_empty() && !path.starts_with("/..") => {
+            mount.point.join(below)
+        }
         _ => mount.point.clone(),
     }
 }
@@ -89,20 +113,27 @@ mod tests {
         35 31 0:32 / /sys/fs/cgroup/memory rw,relatime - cgroup cgroup rw,memory\n\
         37 31 0:34 / /sys/fs/cgroup/freezer rw,relatime - cgroup cgroup rw,freezer\n\
         41 31 0:38 / /sys/fs/cgroup/unified rw,relatime - cgroup2 cgroup2 rw\n";
-    const CONTAINER: &str = "9 8 0:30 /docker/abc /sys/fs/cgroup/freezer ro,relatime - cgroup cgroup rw,freezer\n";
+    const CONTAINER: &str =
+        "9 8 0:30 /docker/abc /sys/fs/cgroup/freezer ro,relatime - cgroup cgroup rw,freezer\n";
 
     #[test]
     fn a_unified_hierarchy() {
         let own = memberships("0::/user.slice/user-1000.slice/session-2.scope\n");
         let folder = own_v2(&mounts(V2), &own).unwrap();
-        assert_eq!(folder, Path::new("/sys/fs/cgroup/user.slice/user-1000.slice/session-2.scope"));
+        assert_eq!(
+            folder,
+            Path::new("/sys/fs/cgroup/user.slice/user-1000.slice/session-2.scope")
+        );
         assert_eq!(own_v1(&mounts(V2), &own, "freezer"), None);
     }
 
     #[test]
     fn separate_hierarchies() {
-        let own = memberships("9:name=systemd:/\n6:freezer:/\n4:memory:/job/1\n2:cpu,cpuacct:/\n0::/\n");
-        let of = |controller| own_v1(&mounts(V1), &own, controller).map(|path| path.display().to_string());
+        let own =
+            memberships("9:name=systemd:/\n6:freezer:/\n4:memory:/job/1\n2:cpu,cpuacct:/\n0::/\n");
+        let of = |controller| {
+            own_v1(&mounts(V1), &own, controller).map(|path| path.display().to_string())
+        };
         assert_eq!(of("freezer").as_deref(), Some("/sys/fs/cgroup/freezer"));
         assert_eq!(of("memory").as_deref(), Some("/sys/fs/cgroup/memory/job/1"));
         assert_eq!(of("cpu").as_deref(), Some("/sys/fs/cgroup/cpu,cpuacct"));
@@ -112,7 +143,14 @@ mod tests {
     #[test]
     fn in_a_container_the_mounted_part_is_the_top() {
         let mounted = mounts(CONTAINER);
-        let of = |path: &str| own_v1(&mounted, &memberships(&format!("6:freezer:{path}\n")), "freezer").unwrap();
+        let of = |path: &str| {
+            own_v1(
+                &mounted,
+                &memberships(&format!("6:freezer:{path}\n")),
+                "freezer",
+            )
+            .unwrap()
+        };
         assert_eq!(of("/docker/abc"), Path::new("/sys/fs/cgroup/freezer"));
         assert_eq!(of("/docker/abc/x"), Path::new("/sys/fs/cgroup/freezer/x"));
         assert_eq!(of("/../other"), Path::new("/sys/fs/cgroup/freezer"));
@@ -121,6 +159,9 @@ mod tests {
     #[test]
     fn a_mount_point_with_a_space_reads_right() {
         let mounted = mounts("1 2 0:3 / /my\\040groups rw - cgroup2 none rw\n");
-        assert_eq!(own_v2(&mounted, &memberships("0::/\n")).unwrap(), Path::new("/my groups"));
+        assert_eq!(
+            own_v2(&mounted, &memberships("0::/\n")).unwrap(),
+            Path::new("/my groups")
+        );
     }
 }

@@ -14,15 +14,18 @@ use crate::source::Stream;
 pub(crate) fn end(folder: &Path) -> io::Result<Place> {
     match segment::list(folder)?.last() {
         None => Ok(Place::start_of(1)),
-        Some(last) => {
-            Ok(Place { segment: *last, offset: segment::path(folder, *last).metadata()?.len() })
-        }
+        Some(last) => Ok(Place {
+            segment: *last,
+            offset: segment::path(folder, *last).metadata()?.len(),
+        }),
     }
 }
 
 /// The start of what is kept.
 pub(crate) fn start(folder: &Path) -> io::Result<Place> {
-    Ok(Place::start_of(segment::list(folder)?.first().copied().unwrap_or(1)))
+    Ok(Place::start_of(
+        segment::list(folder)?.first().copied().unwrap_or(1),
+    ))
 }
 
 /// Whether a line can begin here, as far as the segment still exists.
@@ -32,11 +35,15 @@ pub(crate) fn is_line_start(folder: &Path, place: Place) -> io::Result<bool> {
         // Gone by rotation, or not begun: only the start of the next one is known to be a place.
         Err(error) if error.kind() == io::ErrorKind::NotFound => {
             let next = segment::list(folder)?.last().map_or(1, |last| last + 1);
-            return Ok(place.segment > 0 && (place.segment < next || place == Place::start_of(next)));
+            return Ok(
+                place.segment > 0 && (place.segment < next || place == Place::start_of(next))
+            );
         }
         Err(error) => return Err(error),
     };
-    let Some(before) = place.offset.checked_sub(1) else { return Ok(true) };
+    let Some(before) = place.offset.checked_sub(1) else {
+        return Ok(true);
+    };
     let mut byte = [0];
     Ok(file.read_at(&mut byte, before)? == 1 && byte == [b'\n'])
 }
@@ -45,14 +52,18 @@ pub(crate) fn is_line_start(folder: &Path, place: Place) -> io::Result<bool> {
 /// are passed over.
 pub(crate) fn since(folder: &Path, time_us: i64) -> io::Result<Place> {
     let segments = segment::list(folder)?;
-    let begins_before = |number: &u64| first_time(folder, *number).is_some_and(|first| first < time_us);
+    let begins_before =
+        |number: &u64| first_time(folder, *number).is_some_and(|first| first < time_us);
     let before = segments.iter().rposition(begins_before).unwrap_or(0);
     Ok(Place::start_of(segments.get(before).copied().unwrap_or(1)))
 }
 
 fn first_time(folder: &Path, number: u64) -> Option<i64> {
     let mut head = [0; 80];
-    let count = File::open(segment::path(folder, number)).ok()?.read_at(&mut head, 0).ok()?;
+    let count = File::open(segment::path(folder, number))
+        .ok()?
+        .read_at(&mut head, 0)
+        .ok()?;
     let text = head.get(..count)?.split(|byte| *byte == b' ').next()?;
     let time: jiff::Timestamp = std::str::from_utf8(text).ok()?.parse().ok()?;
     Some(time.as_microsecond())
@@ -61,15 +72,26 @@ fn first_time(folder: &Path, number: u64) -> Option<i64> {
 /// Where the last `count` lines before `end` begin. Parts of a line of one stream count as one
 /// line; where the other stream wrote in between, the first line may begin within.
 pub(crate) fn tail(folder: &Path, end: Place, count: u64) -> io::Result<Place> {
-    let mut counter = Counter { left: count, seen: Vec::new() };
+    let mut counter = Counter {
+        left: count,
+        seen: Vec::new(),
+    };
     let mut place = end;
-    for number in segment::list(folder)?.into_iter().rev().filter(|number| *number <= end.segment) {
+    for number in segment::list(folder)?
+        .into_iter()
+        .rev()
+        .filter(|number| *number <= end.segment)
+    {
         let file = match File::open(segment::path(folder, number)) {
             Ok(file) => file,
             Err(error) if error.kind() == io::ErrorKind::NotFound => break,
             Err(error) => return Err(error),
         };
-        let mut upto = if number == end.segment { end.offset } else { file.metadata()?.len() };
+        let mut upto = if number == end.segment {
+            end.offset
+        } else {
+            file.metadata()?.len()
+        };
         // What is behind the last line feed is no line yet.
         let mut later: Option<Vec<u8>> = None;
         while upto > 0 {
@@ -85,7 +107,10 @@ pub(crate) fn tail(folder: &Path, end: Place, count: u64) -> io::Result<Place> {
                     if !counter.takes(&text) {
                         return Ok(place);
                     }
-                    place = Place { segment: number, offset: at };
+                    place = Place {
+                        segment: number,
+                        offset: at,
+                    };
                 }
             }
             if let Some(rest) = later.as_mut() {

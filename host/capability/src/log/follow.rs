@@ -28,8 +28,17 @@ pub(crate) async fn open(
 ) -> Result<BoxStream<'static, Result<Frame, Error>>, Error> {
     let since_us = options.since_ms.map(|ms| ms.saturating_mul(1_000));
     let reader = blocking(move || begin(&folder, &options)).await?;
-    let state = Following { reader: Some(reader), waiting: VecDeque::new(), since_us, look_ms: LOOK_MS.0, clock };
-    Ok(stream::unfold(state, |mut state| async move { state.next().await.map(|item| (item, state)) }).boxed())
+    let state = Following {
+        reader: Some(reader),
+        waiting: VecDeque::new(),
+        since_us,
+        look_ms: LOOK_MS.0,
+        clock,
+    };
+    Ok(stream::unfold(state, |mut state| async move {
+        state.next().await.map(|item| (item, state))
+    })
+    .boxed())
 }
 
 struct Following {
@@ -51,7 +60,9 @@ impl Following {
             }
             let mut reader = self.reader.take()?;
             let read = blocking(move || {
-                let read = reader.read().map_err(|error| fault::storage("read", Path::new("the log"), &error))?;
+                let read = reader
+                    .read()
+                    .map_err(|error| fault::storage("read", Path::new("the log"), &error))?;
                 Ok((reader, read))
             });
             match read.await {
@@ -81,14 +92,19 @@ impl Following {
 
 fn begin(folder: &Path, options: &OutputOptions) -> Result<Reader, Error> {
     let unreadable = |error: io::Error| match error.kind() {
-        io::ErrorKind::NotFound => Error::not_found("no-log", "this workload has no log: it was removed"),
+        io::ErrorKind::NotFound => {
+            Error::not_found("no-log", "this workload has no log: it was removed")
+        }
         _ => fault::storage("read", folder, &error),
     };
     let end = backward::end(folder).map_err(unreadable)?;
     let place = match (&options.cursor, options.tail, options.since_ms) {
         (Some(cursor), _, _) => {
             let place: Option<Place> = cursor.parse().ok();
-            let known = place.map(|place| backward::is_line_start(folder, place)).transpose().map_err(unreadable)?;
+            let known = place
+                .map(|place| backward::is_line_start(folder, place))
+                .transpose()
+                .map_err(unreadable)?;
             place.filter(|_| known == Some(true)).ok_or_else(|| {
                 let shown: String = cursor.chars().take(40).collect();
                 Error::invalid("bad-cursor", format!("`{shown}` is not a place in this log; use the cursor of one of its lines, or none to read it all"))
@@ -104,9 +120,14 @@ fn begin(folder: &Path, options: &OutputOptions) -> Result<Reader, Error> {
     Ok(Reader::new(folder, place, (!options.follow).then_some(end)))
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> Result<T, Error> + Send + 'static) -> Result<T, Error> {
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Result<T, Error> + Send + 'static,
+) -> Result<T, Error> {
     match tokio::task::spawn_blocking(work).await {
         Ok(answer) => answer,
-        Err(error) => Err(Error::unavailable("stopping", format!("the log was not read: {error}"))),
+        Err(error) => Err(Error::unavailable(
+            "stopping",
+            format!("the log was not read: {error}"),
+        )),
     }
 }

@@ -24,6 +24,9 @@ pub struct LogLimits {
 /// 64 MiB per workload, in 4 segments of 16 MiB.
 impl Default for LogLimits {
     fn default() -> Self {
-        Self { segment_bytes: 16 * 1024 * 1024, segments: 4 }
+        Self {
+            segment_bytes: 16 * 1024 * 1024,
+            segments: 4,
+        }
     }
 }

@@ -15,7 +15,13 @@ pub(crate) struct Line<'a> {
 }
 
 /// Appends a line. `time` is text, so that lines of one moment share the work of writing it.
-pub(crate) fn write(buffer: &mut Vec<u8>, time: &str, stream: Stream, complete: bool, bytes: &[u8]) {
+pub(crate) fn write(
+    buffer: &mut Vec<u8>,
+    time: &str,
+    stream: Stream,
+    complete: bool,
+    bytes: &[u8],
+) {
     buffer.extend_from_slice(time.as_bytes());
     buffer.push(b' ');
     buffer.extend_from_slice(stream.as_str().as_bytes());
@@ -39,7 +45,12 @@ pub(crate) fn parse(line: &[u8]) -> Option<Line<'_>> {
         b"P" => false,
         _ => return None,
     };
-    Some(Line { time, stream, complete, bytes: parts.next()? })
+    Some(Line {
+        time,
+        stream,
+        complete,
+        bytes: parts.next()?,
+    })
 }
 
 #[cfg(test)]
@@ -53,7 +64,15 @@ mod tests {
             let mut buffer = Vec::new();
             write(&mut buffer, &time_text(time), Stream::Stderr, false, bytes);
             assert_eq!(buffer.pop(), Some(b'\n'));
-            assert_eq!(parse(&buffer).unwrap(), Line { time, stream: Stream::Stderr, complete: false, bytes });
+            assert_eq!(
+                parse(&buffer).unwrap(),
+                Line {
+                    time,
+                    stream: Stream::Stderr,
+                    complete: false,
+                    bytes
+                }
+            );
         }
         let mut buffer = Vec::new();
         write(&mut buffer, &time_text(time), Stream::Stdout, true, b"hi");
@@ -62,7 +81,14 @@ mod tests {
 
     #[test]
     fn torn_and_foreign_lines_are_none() {
-        for bad in ["", "2026-01-31T12:00", "2026-01-31T12:00:00Z stdout F", "2026-01-31T12:00:00Z other F x", "x stdout F x", "2026-01-31T12:00:00Z stdout X x"] {
+        for bad in [
+            "",
+            "2026-01-31T12:00",
+            "2026-01-31T12:00:00Z stdout F",
+            "2026-01-31T12:00:00Z other F x",
+            "x stdout F x",
+            "2026-01-31T12:00:00Z stdout X x",
+        ] {
             assert_eq!(parse(bad.as_bytes()), None, "{bad}");
         }
     }

@@ -11,8 +11,8 @@
 
 pub(crate) mod backward;
 pub(crate) mod follow;
-pub(crate) mod line;
 pub mod limits;
+pub(crate) mod line;
 pub(crate) mod reader;
 pub(crate) mod segment;
 pub(crate) mod split;

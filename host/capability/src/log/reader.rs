@@ -37,7 +37,12 @@ pub(crate) struct Reader {
 impl Reader {
     /// A reader from a place on.
     pub(crate) fn new(folder: &Path, place: Place, until: Option<Place>) -> Self {
-        Self { folder: folder.to_owned(), place, until, file: None }
+        Self {
+            folder: folder.to_owned(),
+            place,
+            until,
+            file: None,
+        }
     }
 
     /// Reads on.
@@ -77,7 +82,9 @@ impl Reader {
 
     fn has_successor(&self) -> io::Result<bool> {
         match segment::list(&self.folder) {
-            Ok(segments) => Ok(segments.last().is_some_and(|last| *last > self.place.segment)),
+            Ok(segments) => Ok(segments
+                .last()
+                .is_some_and(|last| *last > self.place.segment)),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
             Err(error) => Err(error),
         }
@@ -85,14 +92,21 @@ impl Reader {
 
     /// The whole lines of the next chunk; moves on behind them.
     fn next_lines(&mut self) -> io::Result<Vec<Frame>> {
-        let Some(file) = &self.file else { return Ok(Vec::new()) };
+        let Some(file) = &self.file else {
+            return Ok(Vec::new());
+        };
         let chunk = self.chunk(file)?;
         Ok(self.frames(&chunk))
     }
 
     fn chunk(&self, file: &File) -> io::Result<Bytes> {
-        let end = self.until.filter(|until| until.segment == self.place.segment).map_or(u64::MAX, |until| until.offset);
-        let wanted = usize::try_from(end - self.place.offset).unwrap_or(usize::MAX).min(CHUNK_BYTES);
+        let end = self
+            .until
+            .filter(|until| until.segment == self.place.segment)
+            .map_or(u64::MAX, |until| until.offset);
+        let wanted = usize::try_from(end - self.place.offset)
+            .unwrap_or(usize::MAX)
+            .min(CHUNK_BYTES);
         let mut buffer = vec![0; wanted];
         let mut filled = 0;
         while let Some(rest) = buffer.get_mut(filled..).filter(|rest| !rest.is_empty()) {
@@ -110,17 +124,29 @@ impl Reader {
     fn frames(&mut self, chunk: &Bytes) -> Vec<Frame> {
         let mut frames = Vec::new();
         let mut start = 0;
-        while let Some(length) = chunk.get(start..).and_then(|rest| rest.iter().position(|byte| *byte == b'\n')) {
+        while let Some(length) = chunk
+            .get(start..)
+            .and_then(|rest| rest.iter().position(|byte| *byte == b'\n'))
+        {
             let text = chunk.slice(start..start + length);
             start += length + 1;
-            let place = Place { offset: self.place.offset + start as u64, ..self.place };
+            let place = Place {
+                offset: self.place.offset + start as u64,
+                ..self.place
+            };
             frames.push(frame(&text, place));
         }
         if start == 0 && chunk.len() == CHUNK_BYTES {
             // No line is that long: the file is damaged here.
             start = chunk.len();
-            let place = Place { offset: self.place.offset + start as u64, ..self.place };
-            frames.push(event(format!("{start} bytes of the log are damaged"), place));
+            let place = Place {
+                offset: self.place.offset + start as u64,
+                ..self.place
+            };
+            frames.push(event(
+                format!("{start} bytes of the log are damaged"),
+                place,
+            ));
         }
         self.place.offset += start as u64;
         frames
@@ -141,8 +167,15 @@ impl Reader {
             Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(Entered::Removed),
             Err(error) => return Err(error),
         };
-        let Some(next) = segments.into_iter().find(|number| *number >= self.place.segment) else {
-            return Ok(if self.until.is_some() { Entered::Removed } else { Entered::Nothing });
+        let Some(next) = segments
+            .into_iter()
+            .find(|number| *number >= self.place.segment)
+        else {
+            return Ok(if self.until.is_some() {
+                Entered::Removed
+            } else {
+                Entered::Nothing
+            });
         };
         let missing = next - self.place.segment;
         self.place = Place::start_of(next);
@@ -150,7 +183,10 @@ impl Reader {
             // It appeared between the two looks.
             return Ok(Entered::Yes);
         }
-        Ok(Entered::After(event(format!("{missing} segments of the log are gone: rotation removed them"), self.place)))
+        Ok(Entered::After(event(
+            format!("{missing} segments of the log are gone: rotation removed them"),
+            self.place,
+        )))
     }
 }
 
@@ -175,5 +211,11 @@ fn frame(text: &Bytes, next: Place) -> Frame {
 }
 
 fn event(text: String, next: Place) -> Frame {
-    Frame { stream: Stream::Event, time_us: None, bytes: text.into(), complete: true, cursor: Some(next.to_string()) }
+    Frame {
+        stream: Stream::Event,
+        time_us: None,
+        bytes: text.into(),
+        complete: true,
+        cursor: Some(next.to_string()),
+    }
 }

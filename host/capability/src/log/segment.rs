@@ -31,8 +31,15 @@ impl FromStr for Place {
 
     fn from_str(text: &str) -> Result<Self, ()> {
         let (segment, offset) = text.split_once('.').ok_or(())?;
-        let place = Self { segment: segment.parse().map_err(|_| ())?, offset: offset.parse().map_err(|_| ())? };
-        if place.to_string() == text { Ok(place) } else { Err(()) }
+        let place = Self {
+            segment: segment.parse().map_err(|_| ())?,
+            offset: offset.parse().map_err(|_| ())?,
+        };
+        if place.to_string() == text {
+            Ok(place)
+        } else {
+            Err(())
+        }
     }
 }
 
@@ -46,7 +53,9 @@ pub(crate) fn list(folder: &Path) -> io::Result<Vec<u64>> {
     let mut found = Vec::new();
     for entry in fs::read_dir(folder)? {
         let name = entry?.file_name();
-        let number = name.to_str().and_then(|name| name.strip_suffix(".log")?.parse().ok());
+        let number = name
+            .to_str()
+            .and_then(|name| name.strip_suffix(".log")?.parse().ok());
         found.extend(number.filter(|number| path(folder, *number).file_name() == Some(&name)));
     }
     found.sort_unstable();

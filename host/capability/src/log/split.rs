@@ -16,7 +16,10 @@ impl Splitter {
             let room = LINE_BYTES.saturating_sub(self.held.len());
             let (near, _) = bytes.split_at_checked(room).unwrap_or((bytes, &[]));
             // A line feed right behind a full part ends the line with that part.
-            let end = near.iter().position(|byte| *byte == b'\n').or((bytes.get(room) == Some(&b'\n')).then_some(room));
+            let end = near
+                .iter()
+                .position(|byte| *byte == b'\n')
+                .or((bytes.get(room) == Some(&b'\n')).then_some(room));
             let (part, complete) = match end {
                 Some(end) => (bytes.get(..end).unwrap_or_default(), true),
                 None => (near, false),
@@ -32,7 +35,9 @@ impl Splitter {
             } else {
                 self.held.extend_from_slice(part);
             }
-            bytes = bytes.get(part.len() + usize::from(complete)..).unwrap_or_default();
+            bytes = bytes
+                .get(part.len() + usize::from(complete)..)
+                .unwrap_or_default();
         }
     }
 
@@ -56,7 +61,9 @@ mod tests {
         let mut splitter = Splitter::default();
         let mut found = Vec::new();
         for chunk in chunks {
-            splitter.feed(chunk, |part, complete| found.push((part.to_vec(), complete)));
+            splitter.feed(chunk, |part, complete| {
+                found.push((part.to_vec(), complete))
+            });
         }
         found.extend(splitter.take().map(|part| (part, false)));
         found
@@ -64,14 +71,20 @@ mod tests {
 
     #[test]
     fn lines_come_whole_and_long_ones_in_parts() {
-        assert_eq!(split(&[b"a\nb", b"c\n\nd"]), [
-            (b"a".to_vec(), true),
-            (b"bc".to_vec(), true),
-            (Vec::new(), true),
-            (b"d".to_vec(), false)
-        ]);
+        assert_eq!(
+            split(&[b"a\nb", b"c\n\nd"]),
+            [
+                (b"a".to_vec(), true),
+                (b"bc".to_vec(), true),
+                (Vec::new(), true),
+                (b"d".to_vec(), false)
+            ]
+        );
         let exact = vec![b'x'; LINE_BYTES];
-        assert_eq!(split(&[&exact, b"\n"]), [(exact.clone(), false), (Vec::new(), true)]);
+        assert_eq!(
+            split(&[&exact, b"\n"]),
+            [(exact.clone(), false), (Vec::new(), true)]
+        );
         let with_end = [exact.as_slice(), b"\n"].concat();
         assert_eq!(split(&[&with_end]), [(exact, true)]);
     }

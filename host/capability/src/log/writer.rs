@@ -40,7 +40,13 @@ struct Segment {
 impl Writer {
     /// Goes on with the log in this folder. Touches nothing until there is something to write.
     pub(crate) fn new(folder: &Path, limits: LogLimits) -> Self {
-        Self { folder: folder.to_owned(), limits, current: None, gathered: Vec::new(), lost: None }
+        Self {
+            folder: folder.to_owned(),
+            limits,
+            current: None,
+            gathered: Vec::new(),
+            lost: None,
+        }
     }
 
     /// Adds a line, or a part of one.
@@ -87,12 +93,25 @@ impl Writer {
             Some(current) => current,
             None => resume(&self.folder)?,
         };
-        let is_full = current.size > 0 && current.size + batch.len() as u64 > self.limits.segment_bytes;
-        let current = if is_full { self.rotate(current)? } else { current };
-        let Segment { number, mut file, size } = current;
+        let is_full =
+            current.size > 0 && current.size + batch.len() as u64 > self.limits.segment_bytes;
+        let current = if is_full {
+            self.rotate(current)?
+        } else {
+            current
+        };
+        let Segment {
+            number,
+            mut file,
+            size,
+        } = current;
         match file.write_all(batch) {
             Ok(()) => {
-                self.current = Some(Segment { number, file, size: size + batch.len() as u64 });
+                self.current = Some(Segment {
+                    number,
+                    file,
+                    size: size + batch.len() as u64,
+                });
                 Ok(())
             }
             Err(error) => {
@@ -115,21 +134,30 @@ impl Writer {
             }
         };
         let keep = self.limits.segments.max(1);
-        for old in segment::list(&self.folder)?.into_iter().filter(|old| old + keep <= next.number) {
-            fs::remove_file(segment::path(&self.folder, old))?;
+        let old = segment::list(&self.folder)
+            .unwrap_or_default()
+            .into_iter()
+            .filter(|old| old + keep <= next.number);
+        for number in old {
+            // One that cannot be removed now is tried again at the next turn; no output waits for it.
+            let _ = fs::remove_file(segment::path(&self.folder, number));
         }
         Ok(next)
     }
 
     /// Puts all that was written on the disk.
     pub(crate) fn sync(&self) -> io::Result<()> {
-        self.current.as_ref().map_or(Ok(()), |current| current.file.sync_data())
+        self.current
+            .as_ref()
+            .map_or(Ok(()), |current| current.file.sync_data())
     }
 }
 
 /// The last segment, or the one after it if a line is torn at its end.
 fn resume(folder: &Path) -> io::Result<Segment> {
-    let Some(number) = segment::list(folder)?.last().copied() else { return begin(folder, 1) };
+    let Some(number) = segment::list(folder)?.last().copied() else {
+        return begin(folder, 1);
+    };
     let file = File::open(segment::path(folder, number))?;
     let mut last = [b'\n'];
     if let Some(end) = file.metadata()?.len().checked_sub(1) {
@@ -139,7 +167,11 @@ fn resume(folder: &Path) -> io::Result<Segment> {
 }
 
 fn begin(folder: &Path, number: u64) -> io::Result<Segment> {
-    let file = OpenOptions::new().create(true).append(true).mode(0o600).open(segment::path(folder, number))?;
+    let file = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(segment::path(folder, number))?;
     let size = file.metadata()?.len();
     Ok(Segment { number, file, size })
 }
@@ -149,4 +181,54 @@ pub(crate) fn now() -> String {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Realtime);
     let nanos = i32::try_from(now.tv_nsec).unwrap_or_default();
     line::time_text(Timestamp::new(now.tv_sec, nanos).unwrap_or_default())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIME: &str = "2026-01-31T12:00:00.000000000Z";
+
+    fn say(writer: &mut Writer, text: &str) {
+        writer.add(TIME, Stream::Stdout, true, text.as_bytes());
+        writer.flush(TIME);
+    }
+
+    #[test]
+    fn output_that_a_full_disk_refused_is_missed_aloud() {
+        let folder = tempfile::tempdir().unwrap();
+        let first = segment::path(folder.path(), 1);
+        std::os::unix::fs::symlink("/dev/full", &first).unwrap();
+        let mut writer = Writer::new(folder.path(), LogLimits::default());
+        say(&mut writer, "refused");
+        say(&mut writer, "refused too");
+        fs::remove_file(&first).unwrap();
+        say(&mut writer, "kept");
+        let log = fs::read_to_string(&first).unwrap();
+        let lines: Vec<&str> = log.lines().collect();
+        assert_eq!(lines.len(), 2, "{log}");
+        assert!(
+            lines[0].contains(" event F about ") && lines[0].contains("No space left"),
+            "{log}"
+        );
+        assert!(lines[1].ends_with(" stdout F kept"), "{log}");
+    }
+
+    #[test]
+    fn segments_follow_each_other_and_only_the_newest_are_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let limits = LogLimits {
+            segment_bytes: 100,
+            segments: 3,
+        };
+        let mut writer = Writer::new(folder.path(), limits);
+        for number in 0..20 {
+            say(&mut writer, &format!("line {number}"));
+        }
+        // Two lines of 45 bytes fit into each.
+        assert_eq!(segment::list(folder.path()).unwrap(), [8, 9, 10]);
+        drop(writer);
+        say(&mut Writer::new(folder.path(), limits), "next");
+        assert_eq!(segment::list(folder.path()).unwrap(), [9, 10, 11]);
+    }
 }

@@ -1,5 +1,6 @@
 //! Ending a process from outside, whatever state it and its shim are in.
 
+use std::ffi::OsStr;
 use std::io;
 
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
@@ -10,6 +11,7 @@ use super::slot::Slot;
 use super::tree;
 use crate::boot::is_same_process;
 use crate::cgroup::Placement;
+use crate::{durable, removal};
 
 /// Ends it and all its descendants, as far as they can be reached in one go; a living shim sees to
 /// the rest. Takes the claim of a slot nobody started, so that a start under way comes too late.
@@ -32,7 +34,10 @@ pub(crate) fn kill(slot: &Slot, placement: &Placement, now_ms: u64) -> io::Resul
 /// Sends a signal to the program's process group, if it still runs.
 pub(crate) fn signal(slot: &Slot, signal: Signal) -> io::Result<()> {
     let evidence = slot.evidence()?;
-    match evidence.started().and_then(|started| started.program.live_pid()) {
+    match evidence
+        .started()
+        .and_then(|started| started.program.live_pid())
+    {
         Some(program) => Ok(signal_group(program, signal)?),
         None => Ok(()),
     }
@@ -53,7 +58,11 @@ fn kill_numbers(started: &Started, evidence: &Evidence) -> io::Result<()> {
     } else if evidence.program_lives {
         // Orphans of a shim that died have another parent. Those that did not begin a session of
         // their own are still in the shim's, whose number nobody can have while they are.
-        let found = [tree::descendants(started.program.pid)?, tree::session(started.shim.pid)?].concat();
+        let found = [
+            tree::descendants(started.program.pid)?,
+            tree::session(started.shim.pid)?,
+        ]
+        .concat();
         if is_same_process(&started.program) {
             tree::kill_all(&found);
         }
@@ -74,4 +83,21 @@ fn signal_group(program: Pid, signal: Signal) -> rustix::io::Result<()> {
         },
         other => other,
     }
+}
+
+/// Removes its cgroup and its slot, durably. Nothing of it may run.
+pub(crate) fn erase(slot: &Slot, placement: &Placement) -> io::Result<()> {
+    placement.remove()?;
+    placement.remove_parents();
+    let (Some(runs), Some(name)) = (
+        slot.folder().parent(),
+        slot.folder().file_name().and_then(OsStr::to_str),
+    ) else {
+        return Err(io::Error::new(
+            io::ErrorKind::InvalidInput,
+            "not the folder of a try",
+        ));
+    };
+    removal::remove_folder(runs, name)?;
+    durable::sync_folder(runs)
 }

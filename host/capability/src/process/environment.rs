@@ -24,7 +24,8 @@ pub fn base(launcher: &Launcher) -> BTreeMap<String, String> {
             }
         }
     }
-    base.entry("PATH".to_owned()).or_insert_with(|| PLAIN_PATH.to_owned());
+    base.entry("PATH".to_owned())
+        .or_insert_with(|| PLAIN_PATH.to_owned());
     base
 }
 

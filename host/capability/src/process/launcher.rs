@@ -74,12 +74,17 @@ impl Launcher {
     pub fn validate(&self) -> Result<(), Error> {
         let bad = |text: String| Err(Error::invalid("bad-launcher", text));
         match (&self.executable, self.any) {
-            (Some(_), true) => return bad("`any` and `executable` exclude each other: keep one".into()),
+            (Some(_), true) => {
+                return bad("`any` and `executable` exclude each other: keep one".into());
+            }
             (None, false) => {
                 return bad("set `executable` to a program's absolute path, or `any = true` for every program".into());
             }
             (Some(path), false) if !path.is_absolute() => {
-                return bad(format!("`executable` must be an absolute path, not `{}`", path.display()));
+                return bad(format!(
+                    "`executable` must be an absolute path, not `{}`",
+                    path.display()
+                ));
             }
             _ => {}
         }
@@ -89,7 +94,9 @@ impl Launcher {
         if let Some(digest) = &self.sha256
             && (digest.len() != 64 || !digest.chars().all(|c| c.is_ascii_hexdigit()))
         {
-            return bad("`sha256` must be 64 hexadecimal digits, as `sha256sum` prints them".into());
+            return bad(
+                "`sha256` must be 64 hexadecimal digits, as `sha256sum` prints them".into(),
+            );
         }
         self.patterns().map(|_| ())
     }
@@ -110,10 +117,17 @@ impl Launcher {
         self.allows(command, env)?;
         let path = match &self.executable {
             Some(path) => path.clone(),
-            None => program::find(command.first().map_or("", String::as_str), &self.search_path(env), workspace)?,
+            None => program::find(
+                command.first().map_or("", String::as_str),
+                &self.search_path(env),
+                workspace,
+            )?,
         };
         program::check_file(&path)?;
-        let resolved = ResolvedProgram { path, sha256: self.sha256.clone() };
+        let resolved = ResolvedProgram {
+            path,
+            sha256: self.sha256.clone(),
+        };
         program::check_digest(&resolved)?;
         Ok(resolved)
     }
@@ -125,7 +139,10 @@ impl Launcher {
     pub fn allows(&self, command: &[String], env: &BTreeMap<String, String>) -> Result<(), Error> {
         self.validate()?;
         let Some((word, arguments)) = command.split_first() else {
-            return Err(Error::invalid("bad-command", "the command is empty: name a program"));
+            return Err(Error::invalid(
+                "bad-command",
+                "the command is empty: name a program",
+            ));
         };
         if let Some(path) = &self.executable
             && Path::new(word) != path
@@ -139,7 +156,9 @@ impl Launcher {
         if let Some(patterns) = self.patterns()? {
             patterns.check(arguments)?;
         }
-        let Some(allowed) = &self.env else { return Ok(()) };
+        let Some(allowed) = &self.env else {
+            return Ok(());
+        };
         match env.keys().find(|name| !is_listed(allowed, name)) {
             None => Ok(()),
             Some(name) => Err(denied(format!(
@@ -149,11 +168,15 @@ impl Launcher {
     }
 
     fn search_path(&self, env: &BTreeMap<String, String>) -> String {
-        env.get("PATH").cloned().unwrap_or_else(|| super::environment::search_path(self))
+        env.get("PATH")
+            .cloned()
+            .unwrap_or_else(|| super::environment::search_path(self))
     }
 
     fn patterns(&self) -> Result<Option<Patterns>, Error> {
-        let Some(texts) = &self.arguments else { return Ok(None) };
+        let Some(texts) = &self.arguments else {
+            return Ok(None);
+        };
         let (texts, repeat) = match texts.split_last() {
             Some((last, before)) if last == REPEAT => (before, true),
             _ => (texts.as_slice(), false),
@@ -166,11 +189,19 @@ impl Launcher {
         }
         let compile = |text: &String| {
             // First alone, so that an expression cannot close the group it is put into.
-            Regex::new(text).and_then(|_| Regex::new(&format!(r"\A(?:{text})\z"))).map_err(|error| {
-                Error::invalid("bad-launcher", format!("`arguments`: `{text}` is not a regular expression: {error}"))
-            })
+            Regex::new(text)
+                .and_then(|_| Regex::new(&format!(r"\A(?:{text})\z")))
+                .map_err(|error| {
+                    Error::invalid(
+                        "bad-launcher",
+                        format!("`arguments`: `{text}` is not a regular expression: {error}"),
+                    )
+                })
         };
-        Ok(Some(Patterns { list: texts.iter().map(compile).collect::<Result<_, _>>()?, repeat }))
+        Ok(Some(Patterns {
+            list: texts.iter().map(compile).collect::<Result<_, _>>()?,
+            repeat,
+        }))
     }
 }
 
@@ -184,7 +215,10 @@ impl Patterns {
     fn check(&self, arguments: &[String]) -> Result<(), Error> {
         for (index, argument) in arguments.iter().enumerate() {
             let place = index + 1;
-            let pattern = self.list.get(index).or_else(|| self.list.last().filter(|_| self.repeat));
+            let pattern = self
+                .list
+                .get(index)
+                .or_else(|| self.list.last().filter(|_| self.repeat));
             match pattern {
                 Some(pattern) if pattern.is_match(argument) => {}
                 Some(_) => {

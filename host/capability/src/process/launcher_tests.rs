@@ -39,7 +39,11 @@ fn arguments_match_whole_and_in_place() {
     ];
     for (arguments, command, allowed) in cases {
         let answer = launcher(*arguments, None).allows(&words(command), &BTreeMap::new());
-        assert_eq!(answer.is_ok(), *allowed, "{arguments:?} {command}: {answer:?}");
+        assert_eq!(
+            answer.is_ok(),
+            *allowed,
+            "{arguments:?} {command}: {answer:?}"
+        );
         if let Err(error) = answer {
             assert_eq!(error.code, "no-launcher-rule");
         }
@@ -49,9 +53,20 @@ fn arguments_match_whole_and_in_place() {
 #[test]
 fn only_listed_variables_and_the_hosts_own_may_be_set() {
     let limited = launcher(None, Some(&["LANG", "APP_*"]));
-    for (name, allowed) in [("LANG", true), ("APP_X", true), ("FLEET_NODE", true), ("PORT_HTTP", true), ("LANGUAGE", false), ("LD_PRELOAD", false)] {
+    for (name, allowed) in [
+        ("LANG", true),
+        ("APP_X", true),
+        ("FLEET_NODE", true),
+        ("PORT_HTTP", true),
+        ("LANGUAGE", false),
+        ("LD_PRELOAD", false),
+    ] {
         let env = BTreeMap::from([(name.to_owned(), String::new())]);
-        assert_eq!(limited.allows(&words("echo"), &env).is_ok(), allowed, "{name}");
+        assert_eq!(
+            limited.allows(&words("echo"), &env).is_ok(),
+            allowed,
+            "{name}"
+        );
     }
     let env = BTreeMap::from([("LD_PRELOAD".to_owned(), String::new())]);
     assert!(launcher(None, None).allows(&words("echo"), &env).is_ok());
@@ -71,7 +86,11 @@ fn a_launcher_that_says_too_little_or_too_much_is_refused() {
         "any = true\narguments = ['a)|(b']",
     ] {
         let launcher: Launcher = toml::from_str(text).unwrap();
-        assert_eq!(launcher.validate().unwrap_err().code, "bad-launcher", "{text}");
+        assert_eq!(
+            launcher.validate().unwrap_err().code,
+            "bad-launcher",
+            "{text}"
+        );
     }
     assert!(toml::from_str::<Launcher>("user = 'root'").is_err());
     let any: Launcher = toml::from_str("any = true").unwrap();
@@ -83,7 +102,10 @@ fn the_file_system_is_asked_for_what_is_there() {
     let folder = tempfile::tempdir().unwrap();
     let script = folder.path().join("run.sh");
     std::fs::write(&script, "#!/bin/sh\n").unwrap();
-    let any = Launcher { any: true, ..Launcher::default() };
+    let any = Launcher {
+        any: true,
+        ..Launcher::default()
+    };
     let check = |command: &str| any.check(&words(command), &BTreeMap::new(), folder.path());
 
     assert_eq!(check("sh -c true").unwrap().path.file_name().unwrap(), "sh");
@@ -94,11 +116,17 @@ fn the_file_system_is_asked_for_what_is_there() {
         ("./run.sh", "program-not-executable"),
     ] {
         let error = check(command).unwrap_err();
-        assert_eq!((error.kind, error.code.as_str()), (fleet_model::ErrorKind::Invalid, code));
+        assert_eq!(
+            (error.kind, error.code.as_str()),
+            (fleet_model::ErrorKind::Invalid, code)
+        );
         assert!(error.message.len() > 30, "{}", error.message);
     }
     std::fs::set_permissions(&script, std::os::unix::fs::PermissionsExt::from_mode(0o700)).unwrap();
-    assert_eq!(check("./run.sh").unwrap().path, folder.path().join("run.sh"));
+    assert_eq!(
+        check("./run.sh").unwrap().path,
+        folder.path().join("run.sh")
+    );
 
     let digest = "a8076d3d28d21e02012b20eaf7dbf75409a6277134439025f282e368e3305abf";
     let pinned = |sha256: &str| Launcher {
@@ -106,23 +134,42 @@ fn the_file_system_is_asked_for_what_is_there() {
         sha256: Some(sha256.to_owned()),
         ..Launcher::default()
     };
-    let check = |launcher: Launcher| launcher.check(&words("run.sh"), &BTreeMap::new(), folder.path());
-    assert_eq!(check(pinned(&digest.to_uppercase())).unwrap().sha256, Some(digest.to_uppercase()));
-    assert_eq!(check(pinned(&digest.replace('3', "4"))).unwrap_err().code, "program-changed");
+    let check =
+        |launcher: Launcher| launcher.check(&words("run.sh"), &BTreeMap::new(), folder.path());
+    assert_eq!(
+        check(pinned(&digest.to_uppercase())).unwrap().sha256,
+        Some(digest.to_uppercase())
+    );
+    assert_eq!(
+        check(pinned(&digest.replace('3', "4"))).unwrap_err().code,
+        "program-changed"
+    );
 }
 
 #[test]
 fn words_that_no_program_could_be_given_are_refused() {
-    let any = Launcher { any: true, ..Launcher::default() };
+    let any = Launcher {
+        any: true,
+        ..Launcher::default()
+    };
     let check = |command: &[String], env: &[(&str, &str)]| {
-        let env = env.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+        let env = env
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
         any.check(command, &env, Path::new("/")).unwrap_err().code
     };
     assert_eq!(check(&[], &[]), "bad-command");
     assert_eq!(check(&[String::new()], &[]), "bad-command");
     assert_eq!(check(&["sh".into(), "a\0b".into()], &[]), "bad-command");
-    assert_eq!(check(&["sh".into(), "x".repeat(1 << 18)], &[]), "bad-command");
+    assert_eq!(
+        check(&["sh".into(), "x".repeat(1 << 18)], &[]),
+        "bad-command"
+    );
     assert_eq!(check(&words("sh"), &[("A=B", "")]), "bad-environment");
     assert_eq!(check(&words("sh"), &[("A", "\0")]), "bad-environment");
-    assert_eq!(check(&words("sh"), &[("A", &"x".repeat(10 << 20))]), "bad-environment");
+    assert_eq!(
+        check(&words("sh"), &[("A", &"x".repeat(10 << 20))]),
+        "bad-environment"
+    );
 }

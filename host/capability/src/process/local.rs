@@ -9,27 +9,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fleet_model::{Error, ErrorKind, ItemKey, Op};
+use fleet_model::{Error, ErrorKind, Op};
 use fleet_seam::Clock;
 use futures::StreamExt;
 use futures::stream;
 
-pub use super::start::ShimCommand;
-use super::evidence::Evidence;
 use super::launcher::Launcher;
-use super::record::RequestRecord;
+use super::owned::{self, Own};
 use super::reference::Reference;
 use super::shim::message::{Answer, Order};
 use super::slot::Slot;
+pub use super::start::ShimCommand;
 use super::{
-    Caller, ListedProcess, Open, Prepared, ProcessState, ProcessStatus, Processes, Request, end, environment, signals,
-    start,
+    Caller, ListedProcess, Open, Prepared, ProcessStatus, Processes, Request, end, prepare,
+    signals, start,
 };
-use crate::cgroup::{Choice, Isolation, Placement};
+use crate::cgroup::{Choice, Isolation};
+use crate::fault;
 use crate::log::{LogLimits, follow};
 use crate::source::Source;
 use crate::workspace::Workspaces;
-use crate::{fault, removal};
 
 /// How long `remove` waits for a killed process, and `start` for another start of the same op.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -84,10 +83,21 @@ impl LocalProcesses {
         let workspaces = Workspaces::open(root)?;
         if workspaces.root().to_str().is_none() {
             let shown = workspaces.root().display();
-            return Err(Error::invalid("bad-folder", format!("the path {shown} is not UTF-8; choose another data folder")));
+            return Err(Error::invalid(
+                "bad-folder",
+                format!("the path {shown} is not UTF-8; choose another data folder"),
+            ));
         }
         let isolation = Isolation::detect(options.isolation, workspaces.root());
-        Ok(Self { inner: Arc::new(Inner { workspaces, shim, clock, isolation, log: options.log }) })
+        Ok(Self {
+            inner: Arc::new(Inner {
+                workspaces,
+                shim,
+                clock,
+                isolation,
+                log: options.log,
+            }),
+        })
     }
 
     /// The folders of the workloads.
@@ -104,14 +114,18 @@ impl LocalProcesses {
         let inner = self.inner.clone();
         match tokio::task::spawn_blocking(move || work(&inner)).await {
             Ok(answer) => answer,
-            Err(error) => Err(Error::internal("panicked", format!("a process call did not end: {error}"))),
+            Err(error) => Err(Error::internal(
+                "panicked",
+                format!("a process call did not end: {error}"),
+            )),
         }
     }
 
     async fn own(&self, caller: &Caller, reference: &str) -> Result<Own, Error> {
         let reference: Reference = reference.parse()?;
         let caller = caller.clone();
-        self.blocking(move |inner| inner.own(&caller, reference)).await
+        self.blocking(move |inner| Own::find(&inner.workspaces, &caller, reference))
+            .await
     }
 
     /// Asks until there is an answer, or time is up.
@@ -120,7 +134,8 @@ impl LocalProcesses {
         work: impl Fn(&Inner) -> Result<Option<T>, Error> + Send + Sync + 'static,
     ) -> Result<Option<T>, Error> {
         let work = Arc::new(work);
-        let deadline = self.inner.clock.boot_ms() + u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX);
+        let deadline =
+            self.inner.clock.boot_ms() + u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX);
         let mut pause = LOOK_MS.0;
         loop {
             let asked = work.clone();
@@ -137,154 +152,16 @@ impl LocalProcesses {
     async fn outcome(&self, own: Own) -> Result<ProcessStatus, Error> {
         let found = self.poll(move |_| own.outcome()).await?;
         found.unwrap_or_else(|| {
-            Err(Error::new(ErrorKind::Deadline, "start-slow", "a start of this process is still under way; ask again"))
+            Err(Error::new(
+                ErrorKind::Deadline,
+                "start-slow",
+                "a start of this process is still under way; ask again",
+            ))
         })
     }
-}
-
-/// A slot that is the caller's.
-#[derive(Clone)]
-struct Own {
-    reference: Reference,
-    slot: Slot,
-    request: RequestRecord,
-}
-
-impl Own {
-    fn evidence(&self) -> Result<Evidence, Error> {
-        self.slot.evidence().map_err(|error| fault::storage("read", self.slot.folder(), &error))
-    }
-
-    fn status(&self) -> Result<ProcessStatus, Error> {
-        Ok(status(&self.evidence()?, &self.request.placement))
-    }
-
-    /// The answer to `start`; `None` while nobody can tell.
-    fn outcome(&self) -> Result<Option<Result<ProcessStatus, Error>>, Error> {
-        let evidence = self.evidence()?;
-        if let Some(error) = evidence.exit.as_ref().and_then(|record| record.start_error.clone()) {
-            return Ok(Some(Err(error)));
-        }
-        let status = status(&evidence, &self.request.placement);
-        Ok(match &status.state {
-            ProcessState::Prepared => None,
-            ProcessState::Running if !self.slot.is_executed() => None,
-            ProcessState::Lost(why) => {
-                Some(Err(Error::new(ErrorKind::Other, "start-lost", format!("{}: {why}", self.reference))))
-            }
-            ProcessState::Running | ProcessState::Exited(_) => Some(Ok(status)),
-        })
-    }
-}
-
-fn status(evidence: &Evidence, placement: &Placement) -> ProcessStatus {
-    let state = evidence.state();
-    let started = evidence.started();
-    let pid = started.filter(|_| evidence.program_lives).map(|started| started.program.pid);
-    let mut attributes = BTreeMap::from([("isolation".to_owned(), placement.isolation().to_owned())]);
-    attributes.extend(pid.map(|pid| ("pid".to_owned(), pid.to_string())));
-    if let ProcessState::Exited(exit) = &state {
-        attributes.extend(exit.signal.clone().map(|signal| ("signal".to_owned(), signal)));
-    }
-    if let Some(error) = evidence.exit.as_ref().and_then(|record| record.start_error.as_ref()) {
-        attributes.insert("start-error".to_owned(), error.message.clone());
-    }
-    if evidence.is_orphaned() {
-        attributes.insert("shim".to_owned(), "lost".to_owned());
-    }
-    ProcessStatus { state, pid, started_at_ms: started.map(|started| started.at_ms), attributes }
 }
 
 impl Inner {
-    fn own(&self, caller: &Caller, reference: Reference) -> Result<Own, Error> {
-        let slot = Slot::of(&self.workspaces, reference);
-        let request = slot.request().map_err(|error| fault::storage("read", slot.folder(), &error))?;
-        match request.filter(|request| request.plugin == caller.plugin) {
-            Some(request) => Ok(Own { reference, slot, request }),
-            None => Err(Error::not_found("no-process", format!("there is no process {reference}"))),
-        }
-    }
-
-    fn prepare(&self, caller: &Caller, launcher: &Launcher, op: &Op, request: Request) -> Result<Prepared, Error> {
-        if op.item != ItemKey::workload(request.workload) {
-            return Err(Error::invalid("bad-op", format!("the op {op} is not one of workload {}", request.workload)));
-        }
-        let reference = Reference { workload: request.workload, generation: op.generation, attempt: op.attempt };
-        let slot = Slot::of(&self.workspaces, reference);
-        let read = || slot.request().map_err(|error| fault::storage("read", slot.folder(), &error));
-        let wanted = |found: &RequestRecord| {
-            found.op == op.to_string() && found.plugin == caller.plugin && found.request == request
-        };
-        if let Some(found) = read()? {
-            return if wanted(&found) { Ok(prepared(reference, &found.placement)) } else { Err(taken(reference)) };
-        }
-        let workspace = self.workspaces.path(request.workload);
-        let program = launcher.check(&request.command, &request.env, &workspace)?;
-        self.workspaces.create(request.workload)?;
-        let record = RequestRecord {
-            op: op.to_string(),
-            plugin: caller.plugin.clone(),
-            request: request.clone(),
-            program,
-            base_env: environment::base(launcher),
-            placement: self.isolation.place(&format!("{}.{}", reference.workload, reference.try_name())),
-        };
-        let created = slot.create(&record).map_err(|error| fault::storage("write", slot.folder(), &error))?;
-        match read()? {
-            Some(found) if created || wanted(&found) => Ok(prepared(reference, &found.placement)),
-            _ => Err(taken(reference)),
-        }
-    }
-
-    fn list(
-        &self,
-        caller: &Caller,
-        after: Option<Reference>,
-        limit: usize,
-    ) -> Result<(Vec<ListedProcess>, Option<String>), Error> {
-        let mut found = Vec::new();
-        for workload in self.workspaces.ids()? {
-            if after.is_some_and(|after| workload < after.workload) {
-                continue;
-            }
-            for reference in self.tries(workload)? {
-                let is_past = after.is_none_or(|after| reference > after);
-                if !is_past || self.own(caller, reference).is_err() {
-                    continue;
-                }
-                if found.len() == limit {
-                    let next = found.last().map(|last: &ListedProcess| last.reference.clone());
-                    return Ok((found, next));
-                }
-                found.push(ListedProcess {
-                    reference: reference.to_string(),
-                    workload: workload.to_string(),
-                    generation: reference.generation.0,
-                });
-            }
-        }
-        Ok((found, None))
-    }
-
-    fn tries(&self, workload: fleet_model::WorkloadId) -> Result<Vec<Reference>, Error> {
-        let folder = self.workspaces.runs(workload);
-        let read = || {
-            let mut found = Vec::new();
-            for entry in std::fs::read_dir(&folder)? {
-                let name = entry?.file_name();
-                found.extend(name.to_str().and_then(|name| Reference::from_parts(workload, name)));
-            }
-            found.sort();
-            Ok::<_, std::io::Error>(found)
-        };
-        match read() {
-            Ok(found) => Ok(found),
-            // Removed meanwhile, or not all there yet.
-            Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(Vec::new()),
-            Err(error) => Err(fault::storage("read the folder", &folder, &error)),
-        }
-    }
-
     fn kill(&self, own: &Own) -> Result<(), Error> {
         end::kill(&own.slot, &own.request.placement, self.clock.unix_ms())
             .map_err(|error| fault::storage("end the process of", own.slot.folder(), &error))
@@ -299,24 +176,6 @@ impl Inner {
         }
         self.kill(own).map(|()| None)
     }
-
-    fn erase(&self, own: &Own) -> Result<(), Error> {
-        let placement = &own.request.placement;
-        placement.remove().map_err(|error| fault::storage("remove the cgroup of", own.slot.folder(), &error))?;
-        placement.remove_parents();
-        let runs = self.workspaces.runs(own.reference.workload);
-        removal::remove_folder(&runs, &own.reference.try_name())
-            .and_then(|()| crate::durable::sync_folder(&runs))
-            .map_err(|error| fault::storage("remove", own.slot.folder(), &error))
-    }
-}
-
-fn prepared(reference: Reference, placement: &Placement) -> Prepared {
-    Prepared { reference: reference.to_string(), kill_target: placement.kill_target() }
-}
-
-fn taken(reference: Reference) -> Error {
-    Error::conflict("prepared-otherwise", format!("{reference} was prepared before, with another request; a new try needs a new attempt"))
 }
 
 #[async_trait]
@@ -333,10 +192,25 @@ impl Processes for LocalProcesses {
         request: Request,
     ) -> Result<Prepared, Error> {
         let (caller, launcher, op) = (caller.clone(), launcher.clone(), op.clone());
-        self.blocking(move |inner| inner.prepare(&caller, &launcher, &op, request)).await
+        self.blocking(move |inner| {
+            prepare::prepare(
+                &inner.workspaces,
+                &inner.isolation,
+                &caller,
+                &launcher,
+                &op,
+                request,
+            )
+        })
+        .await
     }
 
-    async fn start(&self, caller: &Caller, _op: &Op, reference: &str) -> Result<ProcessStatus, Error> {
+    async fn start(
+        &self,
+        caller: &Caller,
+        _op: &Op,
+        reference: &str,
+    ) -> Result<ProcessStatus, Error> {
         let own = self.own(caller, reference).await?;
         let slot = own.slot.clone();
         if self.blocking(move |_| Ok(slot.is_claimed())).await? {
@@ -344,14 +218,23 @@ impl Processes for LocalProcesses {
         }
         let mut env = own.request.base_env.clone();
         env.extend(own.request.request.env.clone());
-        let order = Order { env, limits: self.inner.log };
+        let order = Order {
+            env,
+            limits: self.inner.log,
+        };
         match start::run_shim(&self.inner.shim, &own.slot, &order, &self.inner.clock).await? {
             Answer::Started | Answer::Claimed => self.outcome(own).await,
             Answer::Failed { error } => Err(error),
         }
     }
 
-    async fn signal(&self, caller: &Caller, _op: &Op, reference: &str, signal: &str) -> Result<(), Error> {
+    async fn signal(
+        &self,
+        caller: &Caller,
+        _op: &Op,
+        reference: &str,
+        signal: &str,
+    ) -> Result<(), Error> {
         let signal = signals::by_name(signal)?;
         let own = self.own(caller, reference).await?;
         self.blocking(move |_| {
@@ -381,14 +264,25 @@ impl Processes for LocalProcesses {
         let killed = own.clone();
         self.blocking(move |inner| inner.kill(&killed)).await?;
         let watched = own.clone();
-        if self.poll(move |inner| inner.is_ended(&watched)).await?.is_none() {
+        if self
+            .poll(move |inner| inner.is_ended(&watched))
+            .await?
+            .is_none()
+        {
             return Err(Error::new(
                 ErrorKind::Deadline,
                 "does-not-end",
-                format!("{reference} was killed and has not ended for {} s: it may hang in the kernel; ask again", PATIENCE.as_secs()),
+                format!(
+                    "{reference} was killed and has not ended for {} s: it may hang in the kernel; ask again",
+                    PATIENCE.as_secs()
+                ),
             ));
         }
-        self.blocking(move |inner| inner.erase(&own)).await
+        self.blocking(move |_| {
+            end::erase(&own.slot, &own.request.placement)
+                .map_err(|error| fault::storage("remove", own.slot.folder(), &error))
+        })
+        .await
     }
 
     async fn list(
@@ -400,7 +294,8 @@ impl Processes for LocalProcesses {
         let after = cursor.map(str::parse::<Reference>).transpose()?;
         let caller = caller.clone();
         let limit = limit.clamp(1, PAGE) as usize;
-        self.blocking(move |inner| inner.list(&caller, after, limit)).await
+        self.blocking(move |inner| owned::list(&inner.workspaces, &caller, after, limit))
+            .await
     }
 
     async fn open(&self, caller: &Caller, reference: &str, what: Open) -> Result<Source, Error> {
@@ -412,9 +307,14 @@ impl Processes for LocalProcesses {
             }
             Open::End => {
                 let clock = self.inner.clock.clone();
-                stream::once(super::watch::ended(own.slot, clock)).filter_map(|end| async { end.err().map(Err) }).boxed()
+                stream::once(super::watch::ended(own.slot, clock))
+                    .filter_map(|end| async { end.err().map(Err) })
+                    .boxed()
             }
         };
-        Ok(Source { output, input: None })
+        Ok(Source {
+            output,
+            input: None,
+        })
     }
 }

@@ -2,7 +2,7 @@
 //!
 //! A process belongs to one try (generation and attempt) of one workload and to the plugin that
 //! prepared it: another plugin's reference is `not-found`. Between `prepare` and `remove` its truth
-//! lies in a folder of its own, its *slot* ([`slot`]), and in the kernel. A small program, the
+//! lies in a folder of its own, its *slot* (`slot.rs`), and in the kernel. A small program, the
 //! *shim* ([`shim`]), parents it, keeps its output and records its end, so the host may come and go.
 //!
 //! * **At most one start per slot.** Whoever executes must first create the slot's claim; of many
@@ -16,6 +16,8 @@ pub mod environment;
 pub(crate) mod evidence;
 pub mod launcher;
 pub mod local;
+pub(crate) mod owned;
+pub(crate) mod prepare;
 pub(crate) mod program;
 pub(crate) mod record;
 pub(crate) mod reference;
@@ -155,13 +157,24 @@ pub trait Processes: Send + Sync + 'static {
     /// # Errors
     /// `invalid` when it cannot be executed, `other` with the code `start-lost` when a start was
     /// under way and nobody knows what became of it, `deadline` when it takes too long to tell.
-    async fn start(&self, caller: &Caller, op: &Op, reference: &str) -> Result<ProcessStatus, Error>;
+    async fn start(
+        &self,
+        caller: &Caller,
+        op: &Op,
+        reference: &str,
+    ) -> Result<ProcessStatus, Error>;
 
     /// Sends a signal (`TERM` or `SIGTERM`) to the program's process group. Fine when none runs.
     ///
     /// # Errors
     /// `invalid` for an unknown signal.
-    async fn signal(&self, caller: &Caller, op: &Op, reference: &str, signal: &str) -> Result<(), Error>;
+    async fn signal(
+        &self,
+        caller: &Caller,
+        op: &Op,
+        reference: &str,
+        signal: &str,
+    ) -> Result<(), Error>;
 
     /// Ends it and all its descendants. One that was not started never will be.
     ///

@@ -26,26 +26,42 @@ pub(crate) fn check_words(command: &[String], env: &BTreeMap<String, String>) ->
     }
     for (place, word) in command.iter().enumerate() {
         if word.contains('\0') {
-            return bad_command(format!("word {place} of the command holds a zero byte, which no program can be given"));
+            return bad_command(format!(
+                "word {place} of the command holds a zero byte, which no program can be given"
+            ));
         }
         if word.len() >= WORD_BYTES {
-            return bad_command(format!("word {place} of the command is {} bytes; at most {} fit: pass it in a file", word.len(), WORD_BYTES - 1));
+            return bad_command(format!(
+                "word {place} of the command is {} bytes; at most {} fit: pass it in a file",
+                word.len(),
+                WORD_BYTES - 1
+            ));
         }
     }
     for (name, value) in env {
         let shown: String = name.chars().take(40).collect();
         if name.is_empty() || name.contains(['=', '\0']) || value.contains('\0') {
-            return bad_env(format!("`{shown}` cannot be set: names must not be empty or hold `=`, and nothing may hold a zero byte"));
+            return bad_env(format!(
+                "`{shown}` cannot be set: names must not be empty or hold `=`, and nothing may hold a zero byte"
+            ));
         }
         let bytes = name.len() + value.len() + 1;
         if bytes >= WORD_BYTES {
-            return bad_env(format!("`{shown}` is {bytes} bytes; at most {} fit: pass it in a file", WORD_BYTES - 1));
+            return bad_env(format!(
+                "`{shown}` is {bytes} bytes; at most {} fit: pass it in a file",
+                WORD_BYTES - 1
+            ));
         }
     }
     let total: usize = command.iter().map(String::len).sum::<usize>()
-        + env.iter().map(|(name, value)| name.len() + value.len() + 2).sum::<usize>();
+        + env
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 2)
+            .sum::<usize>();
     if total > TOTAL_BYTES {
-        return bad_env(format!("command and environment are {total} bytes together; at most {TOTAL_BYTES} fit: pass data in files"));
+        return bad_env(format!(
+            "command and environment are {total} bytes together; at most {TOTAL_BYTES} fit: pass data in files"
+        ));
     }
     Ok(())
 }
@@ -57,7 +73,11 @@ pub(crate) fn find(word: &str, search_path: &str, workspace: &Path) -> Result<Pa
         return Ok(workspace.join(path.strip_prefix(".").unwrap_or(path)));
     }
     let mut unfit = None;
-    for folder in search_path.split(':').map(Path::new).filter(|folder| folder.is_absolute()) {
+    for folder in search_path
+        .split(':')
+        .map(Path::new)
+        .filter(|folder| folder.is_absolute())
+    {
         let path = folder.join(word);
         match check_file(&path) {
             Ok(()) => return Ok(path),
@@ -78,35 +98,65 @@ pub(crate) fn check_file(path: &Path) -> Result<(), Error> {
     let shown = path.display();
     let metadata = match fs::metadata(path) {
         Ok(metadata) => metadata,
-        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-            return Err(Error::invalid("program-missing", format!("there is no program `{shown}` on this node; install it or correct the path")));
+        Err(error)
+            if matches!(
+                error.kind(),
+                io::ErrorKind::NotFound | io::ErrorKind::NotADirectory
+            ) =>
+        {
+            return Err(Error::invalid(
+                "program-missing",
+                format!(
+                    "there is no program `{shown}` on this node; install it or correct the path"
+                ),
+            ));
         }
         Err(error) => {
-            return Err(Error::invalid("program-not-executable", format!("`{shown}` cannot be looked at: {error}; give the host's user access to it")));
+            return Err(Error::invalid(
+                "program-not-executable",
+                format!(
+                    "`{shown}` cannot be looked at: {error}; give the host's user access to it"
+                ),
+            ));
         }
     };
     if metadata.is_dir() {
-        return Err(Error::invalid("program-is-directory", format!("`{shown}` is a directory, not a program; name the program in it")));
+        return Err(Error::invalid(
+            "program-is-directory",
+            format!("`{shown}` is a directory, not a program; name the program in it"),
+        ));
     }
     if !metadata.is_file() || access(path, Access::EXEC_OK).is_err() {
-        return Err(Error::invalid("program-not-executable", format!("`{shown}` is not executable; `chmod +x` it, or start its interpreter with it as an argument")));
+        return Err(Error::invalid(
+            "program-not-executable",
+            format!(
+                "`{shown}` is not executable; `chmod +x` it, or start its interpreter with it as an argument"
+            ),
+        ));
     }
     Ok(())
 }
 
 /// Whether the content is what the launcher asks for.
 pub(crate) fn check_digest(program: &ResolvedProgram) -> Result<(), Error> {
-    let Some(wanted) = &program.sha256 else { return Ok(()) };
+    let Some(wanted) = &program.sha256 else {
+        return Ok(());
+    };
     let shown = program.path.display();
     let found = digest(&program.path).map_err(|error| {
-        Error::invalid("program-not-executable", format!("`{shown}` cannot be read to check its sha256: {error}"))
+        Error::invalid(
+            "program-not-executable",
+            format!("`{shown}` cannot be read to check its sha256: {error}"),
+        )
     })?;
     if found.eq_ignore_ascii_case(wanted) {
         return Ok(());
     }
     Err(Error::invalid(
         "program-changed",
-        format!("`{shown}` has the sha256 {found}, and the launcher asks for {wanted}; restore the file or change the launcher's `sha256`"),
+        format!(
+            "`{shown}` has the sha256 {found}, and the launcher asks for {wanted}; restore the file or change the launcher's `sha256`"
+        ),
     ))
 }
 
@@ -120,5 +170,9 @@ fn digest(path: &Path) -> io::Result<String> {
             count => hash.update(buffer.get(..count).unwrap_or_default()),
         }
     }
-    Ok(hash.finalize().iter().map(|byte| format!("{byte:02x}")).collect())
+    Ok(hash
+        .finalize()
+        .iter()
+        .map(|byte| format!("{byte:02x}"))
+        .collect())
 }

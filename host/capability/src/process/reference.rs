@@ -22,7 +22,11 @@ impl Reference {
     /// Reads the name of a slot back.
     pub(crate) fn from_parts(workload: WorkloadId, try_name: &str) -> Option<Self> {
         let (generation, attempt) = try_name.split_once('.')?;
-        let reference = Self { workload, generation: generation.parse().ok()?, attempt: attempt.parse().ok()? };
+        let reference = Self {
+            workload,
+            generation: generation.parse().ok()?,
+            attempt: attempt.parse().ok()?,
+        };
         // One spelling per process: `+1` and `01` are numbers too.
         (reference.try_name() == try_name).then_some(reference)
     }
@@ -68,7 +72,11 @@ mod tests {
             format!("{id}/7.1\0"),
             format!("{id}/..1"),
         ] {
-            assert_eq!(bad.parse::<Reference>().unwrap_err().code, "bad-reference", "{bad}");
+            assert_eq!(
+                bad.parse::<Reference>().unwrap_err().code,
+                "bad-reference",
+                "{bad}"
+            );
         }
     }
 }

@@ -41,11 +41,18 @@ const NAMES: &[(&str, Signal)] = &[
 /// The signal of this name, with or without `SIG`.
 pub(crate) fn by_name(text: &str) -> Result<Signal, Error> {
     let name = text.strip_prefix("SIG").unwrap_or(text);
-    NAMES.iter().find(|(known, _)| *known == name).map(|(_, signal)| *signal).ok_or_else(|| {
-        let known: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
-        let shown: String = text.chars().take(40).collect();
-        Error::invalid("unknown-signal", format!("`{shown}` is not a signal; use one of {}", known.join(", ")))
-    })
+    NAMES
+        .iter()
+        .find(|(known, _)| *known == name)
+        .map(|(_, signal)| *signal)
+        .ok_or_else(|| {
+            let known: Vec<&str> = NAMES.iter().map(|(name, _)| *name).collect();
+            let shown: String = text.chars().take(40).collect();
+            Error::invalid(
+                "unknown-signal",
+                format!("`{shown}` is not a signal; use one of {}", known.join(", ")),
+            )
+        })
 }
 
 /// The name of a signal, without `SIG`; a number where it has none.
@@ -58,8 +65,20 @@ pub(crate) fn name_of(number: i32) -> String {
 
 /// The numbers of all signals that a process can catch and that do not report a fault of its own.
 pub(crate) fn catchable() -> impl Iterator<Item = i32> {
-    let not = [Signal::KILL, Signal::STOP, Signal::SEGV, Signal::ILL, Signal::FPE, Signal::BUS, Signal::ABORT];
-    NAMES.iter().map(|(_, signal)| *signal).filter(move |signal| !not.contains(signal)).map(Signal::as_raw)
+    let not = [
+        Signal::KILL,
+        Signal::STOP,
+        Signal::SEGV,
+        Signal::ILL,
+        Signal::FPE,
+        Signal::BUS,
+        Signal::ABORT,
+    ];
+    NAMES
+        .iter()
+        .map(|(_, signal)| *signal)
+        .filter(move |signal| !not.contains(signal))
+        .map(Signal::as_raw)
 }
 
 #[cfg(test)]

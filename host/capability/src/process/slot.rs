@@ -36,7 +36,11 @@ pub(crate) struct Slot {
 
 impl Slot {
     pub(crate) fn of(workspaces: &Workspaces, reference: Reference) -> Self {
-        Self { folder: workspaces.runs(reference.workload).join(reference.try_name()) }
+        Self {
+            folder: workspaces
+                .runs(reference.workload)
+                .join(reference.try_name()),
+        }
     }
 
     pub(crate) fn at(folder: PathBuf) -> Self {
@@ -103,7 +107,12 @@ impl Slot {
         match durable::read::<Claim>(&self.folder.join(CLAIM)) {
             Ok(None) => Ok(ClaimSeen::None),
             Ok(Some(claim)) => Ok(ClaimSeen::Read(claim)),
-            Err(error) if matches!(error.kind(), io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof) => {
+            Err(error)
+                if matches!(
+                    error.kind(),
+                    io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof
+                ) =>
+            {
                 Ok(ClaimSeen::Unreadable)
             }
             Err(error) => Err(error),
@@ -132,11 +141,18 @@ impl Slot {
     pub(crate) fn evidence(&self) -> io::Result<Evidence> {
         let claim = self.claimed()?;
         let (shim_lives, program_lives) = match &claim {
-            ClaimSeen::Read(Claim::Shim(started)) => {
-                (is_same_process(&started.shim), is_same_process(&started.program))
-            }
+            ClaimSeen::Read(Claim::Shim(started)) => (
+                is_same_process(&started.shim),
+                is_same_process(&started.program),
+            ),
             _ => (false, false),
         };
-        Ok(Evidence { claim, shim_lives, program_lives, exit: self.exit()?, boot: BootId::current()? })
+        Ok(Evidence {
+            claim,
+            shim_lives,
+            program_lives,
+            exit: self.exit()?,
+            boot: BootId::current()?,
+        })
     }
 }

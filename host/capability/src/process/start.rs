@@ -42,8 +42,9 @@ pub(crate) async fn run_shim(
     order: &Order,
     clock: &Arc<dyn Clock>,
 ) -> Result<Answer, Error> {
-    let order = serde_json::to_vec(order)
-        .map_err(|error| Error::internal("bad-order", format!("the order cannot be written: {error}")))?;
+    let order = serde_json::to_vec(order).map_err(|error| {
+        Error::internal("bad-order", format!("the order cannot be written: {error}"))
+    })?;
     let child = spawn(shim, slot).map_err(|error| not_run(shim, &error))?;
     let (tell, told) = oneshot::channel();
     tokio::spawn(async move {
@@ -59,13 +60,20 @@ pub(crate) async fn run_shim(
         Either::Right(_) => Err(Error::new(
             ErrorKind::Deadline,
             "start-slow",
-            format!("the shim has not answered for {} s; ask again", PATIENCE.as_secs()),
+            format!(
+                "the shim has not answered for {} s; ask again",
+                PATIENCE.as_secs()
+            ),
         )),
     }
 }
 
 fn spawn(shim: &ShimCommand, slot: &Slot) -> io::Result<Child> {
-    let log = OpenOptions::new().create(true).append(true).mode(0o600).open(slot.shim_log())?;
+    let log = OpenOptions::new()
+        .create(true)
+        .append(true)
+        .mode(0o600)
+        .open(slot.shim_log())?;
     Command::new(&shim.program)
         .args(&shim.args)
         .arg(slot.folder())
@@ -83,19 +91,36 @@ async fn talk(child: &mut Child, order: &[u8]) -> io::Result<Answer> {
         // Its end is the end of the order.
         stdin.shutdown().await?;
     }
-    let stdout = child.stdout.take().ok_or_else(|| io::Error::other("the shim has no stdout"))?;
+    let stdout = child
+        .stdout
+        .take()
+        .ok_or_else(|| io::Error::other("the shim has no stdout"))?;
     let mut line = Vec::new();
-    BufReader::new(stdout.take(ANSWER_BYTES)).read_until(b'\n', &mut line).await?;
+    BufReader::new(stdout.take(ANSWER_BYTES))
+        .read_until(b'\n', &mut line)
+        .await?;
     if line.is_empty() {
-        return Err(io::Error::new(io::ErrorKind::UnexpectedEof, "the shim ended without an answer; see shim.log in its slot"));
+        return Err(io::Error::new(
+            io::ErrorKind::UnexpectedEof,
+            "the shim ended without an answer; see shim.log in its slot",
+        ));
     }
     Ok(serde_json::from_slice(&line)?)
 }
 
 fn not_run(shim: &ShimCommand, error: &io::Error) -> Error {
     let kind = match error.kind() {
-        io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock | io::ErrorKind::StorageFull => ErrorKind::Exhausted,
+        io::ErrorKind::OutOfMemory | io::ErrorKind::WouldBlock | io::ErrorKind::StorageFull => {
+            ErrorKind::Exhausted
+        }
         _ => ErrorKind::Unavailable,
     };
-    Error::new(kind, "shim", format!("the shim `{}` did not do its work: {error}", shim.program.display()))
+    Error::new(
+        kind,
+        "shim",
+        format!(
+            "the shim `{}` did not do its work: {error}",
+            shim.program.display()
+        ),
+    )
 }

@@ -15,14 +15,21 @@ pub(crate) fn descendants(ancestor: u32) -> io::Result<Vec<ProcessStat>> {
 
 /// All processes that run now in the session that `leader` began.
 pub(crate) fn session(leader: u32) -> io::Result<Vec<ProcessStat>> {
-    Ok(processes()?.into_iter().filter(|stat| stat.session == leader && !stat.has_ended()).collect())
+    Ok(processes()?
+        .into_iter()
+        .filter(|stat| stat.session == leader && !stat.has_ended())
+        .collect())
 }
 
 /// Ends these processes, each only if it still is the one that was seen.
 pub(crate) fn kill_all(processes: &[ProcessStat]) {
     for seen in processes {
         let same = ProcessStat::read(seen.pid).is_ok_and(|now| now.start_ticks == seen.start_ticks);
-        if let Some(pid) = i32::try_from(seen.pid).ok().and_then(Pid::from_raw).filter(|_| same) {
+        if let Some(pid) = i32::try_from(seen.pid)
+            .ok()
+            .and_then(Pid::from_raw)
+            .filter(|_| same)
+        {
             // It may have ended meanwhile, which is what was wanted.
             let _ = kill_process(pid, Signal::KILL);
         }
@@ -32,7 +39,10 @@ pub(crate) fn kill_all(processes: &[ProcessStat]) {
 fn processes() -> io::Result<Vec<ProcessStat>> {
     let mut found = Vec::new();
     for entry in fs::read_dir("/proc")? {
-        let pid = entry?.file_name().to_str().and_then(|name| name.parse().ok());
+        let pid = entry?
+            .file_name()
+            .to_str()
+            .and_then(|name| name.parse().ok());
         // One that ends while it is looked at is not there.
         found.extend(pid.and_then(|pid| ProcessStat::read(pid).ok()));
     }
@@ -66,8 +76,20 @@ mod tests {
 
     #[test]
     fn descendants_are_found_through_the_dead_and_strangers_are_not() {
-        let stat = |pid, parent, state| ProcessStat { pid, parent, state, session: 1, start_ticks: 0 };
-        let all = [stat(2, 1, 'S'), stat(3, 2, 'Z'), stat(4, 3, 'R'), stat(5, 1, 'S'), stat(1, 1, 'S')];
+        let stat = |pid, parent, state| ProcessStat {
+            pid,
+            parent,
+            state,
+            session: 1,
+            start_ticks: 0,
+        };
+        let all = [
+            stat(2, 1, 'S'),
+            stat(3, 2, 'Z'),
+            stat(4, 3, 'R'),
+            stat(5, 1, 'S'),
+            stat(1, 1, 'S'),
+        ];
         let found: Vec<u32> = below(2, &all).iter().map(|stat| stat.pid).collect();
         assert_eq!(found, [4]);
     }

@@ -11,7 +11,8 @@ use futures::StreamExt;
 use crate::harness::{BOTH, Host, Run, caller, lives, members, until, within};
 
 /// A daemon as daemons are: in a session of its own, with its parent gone.
-const DAEMON: &str = "sh -c 'setsid nohup sh -c \"echo \\$\\$ > daemon; sleep 61\" >/dev/null 2>&1 & '; ";
+const DAEMON: &str =
+    "sh -c 'setsid nohup sh -c \"echo \\$\\$ > daemon; sleep 61\" >/dev/null 2>&1 & '; ";
 
 async fn daemon(run: &Run<'_>) -> u32 {
     run.file("daemon").await.parse().unwrap()
@@ -38,7 +39,10 @@ async fn nothing_of_a_killed_tree_is_left() {
         assert!(!lives(daemon) && !lives(pid), "exited means gone");
         run.kill().await;
         run.signal("TERM").await;
-        assert_eq!(group(&run).is_some(), isolation == fleet_capability::cgroup::Choice::Strongest);
+        assert_eq!(
+            group(&run).is_some(),
+            isolation == fleet_capability::cgroup::Choice::Strongest
+        );
         if let Some(group) = group(&run) {
             assert!(!Path::new(&group).exists());
         }
@@ -49,7 +53,11 @@ async fn nothing_of_a_killed_tree_is_left() {
 async fn an_exit_is_told_when_what_it_left_behind_is_gone() {
     for isolation in BOTH {
         let host = Host::isolated(isolation);
-        let run = host.script(&format!("{DAEMON} while [ ! -s daemon ]; do :; done; exit 4")).await;
+        let run = host
+            .script(&format!(
+                "{DAEMON} while [ ! -s daemon ]; do :; done; exit 4"
+            ))
+            .await;
         assert_eq!(run.run().await.code, 4);
         assert!(!lives(daemon(&run).await));
     }
@@ -59,7 +67,9 @@ async fn an_exit_is_told_when_what_it_left_behind_is_gone() {
 async fn a_signal_reaches_the_program_and_its_group() {
     for isolation in BOTH {
         let host = Host::isolated(isolation);
-        let run = host.script("trap 'echo got >> seen; exit 9' TERM; echo ready > ready; sleep 64 & wait").await;
+        let run = host
+            .script("trap 'echo got >> seen; exit 9' TERM; echo ready > ready; sleep 64 & wait")
+            .await;
         run.start().await;
         run.file("ready").await;
         run.signal("SIGTERM").await;
@@ -71,7 +81,9 @@ async fn a_signal_reaches_the_program_and_its_group() {
 #[tokio::test]
 async fn a_program_deaf_to_term_is_killed_all_the_same() {
     let host = Host::new();
-    let run = host.script("trap '' TERM; echo ready > ready; while :; do sleep 0.05; done").await;
+    let run = host
+        .script("trap '' TERM; echo ready > ready; while :; do sleep 0.05; done")
+        .await;
     run.start().await;
     run.file("ready").await;
     run.signal("TERM").await;
@@ -98,15 +110,28 @@ async fn the_end_closes_when_the_process_ends_and_at_once_when_it_has() {
         let host = Host::isolated(isolation);
         let run = host.script("read line < go; exit 3").await;
         let fifo = run.workspace().join("go");
-        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
-        let open = || async { host.processes.open(&caller(), &run.reference, Open::End).await.unwrap().output };
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&fifo)
+                .status()
+                .unwrap()
+                .success()
+        );
+        let open = || async {
+            host.processes
+                .open(&caller(), &run.reference, Open::End)
+                .await
+                .unwrap()
+                .output
+        };
 
         let mut early = open().await;
         assert!(futures::poll!(early.next()).is_pending());
         run.start().await;
         let mut late = open().await;
         for end in [&mut early, &mut late] {
-            let quiet = tokio::time::timeout(std::time::Duration::from_millis(300), end.next()).await;
+            let quiet =
+                tokio::time::timeout(std::time::Duration::from_millis(300), end.next()).await;
             assert!(quiet.is_err(), "it closed while the process runs");
         }
         fs::write(&fifo, "go\n").unwrap();
@@ -134,12 +159,19 @@ async fn a_removed_process_leaves_nothing_but_its_log() {
             assert!(!group.exists() && !group.parent().unwrap().exists());
         }
         run.remove().await;
-        let error = host.processes.inspect(&caller(), &run.reference).await.unwrap_err();
+        let error = host
+            .processes
+            .inspect(&caller(), &run.reference)
+            .await
+            .unwrap_err();
         assert_eq!(error.kind, ErrorKind::NotFound);
         let log = fs::read_to_string(run.workload_folder().join("logs/00000001.log")).unwrap();
         assert!(log.ends_with(" stdout F hello\n"), "{log}");
 
-        host.processes.workspaces().remove(run.request.workload).unwrap();
+        host.processes
+            .workspaces()
+            .remove(run.request.workload)
+            .unwrap();
         assert!(!run.workload_folder().exists());
         assert_eq!(host.processes.workspaces().ids().unwrap(), []);
     }

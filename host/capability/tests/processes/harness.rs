@@ -9,8 +9,8 @@ use std::time::{Duration, Instant};
 use fleet_capability::cgroup::Choice;
 use fleet_capability::log::LogLimits;
 use fleet_capability::{
-    Caller, Frame, Launcher, LocalProcesses, Open, Options, OutputOptions, ProcessState, ProcessStatus, Processes,
-    Request, ShimCommand, Stream,
+    Caller, Frame, Launcher, LocalProcesses, Open, Options, OutputOptions, ProcessState,
+    ProcessStatus, Processes, Request, ShimCommand, Stream,
 };
 use fleet_model::driver::Exit;
 use fleet_model::{Attempt, Error, Generation, ItemKey, Op, Verb, WorkloadId};
@@ -36,11 +36,20 @@ impl Host {
     }
 
     pub(crate) fn isolated(isolation: Choice) -> Self {
-        Self::with(Options { isolation, ..Options::default() })
+        Self::with(Options {
+            isolation,
+            ..Options::default()
+        })
     }
 
     pub(crate) fn logging(segment_bytes: u64, segments: u64) -> Self {
-        Self::with(Options { log: LogLimits { segment_bytes, segments }, ..Options::default() })
+        Self::with(Options {
+            log: LogLimits {
+                segment_bytes,
+                segments,
+            },
+            ..Options::default()
+        })
     }
 
     fn with(options: Options) -> Self {
@@ -48,10 +57,12 @@ impl Host {
     }
 
     fn on(folder: Arc<TempDir>, options: Options) -> Self {
-        let shim = ShimCommand { program: shim(), args: Vec::new() };
-        let root = folder.path().join("workloads");
-        let processes = LocalProcesses::open_with(&root, shim, Arc::new(SystemClock), options).unwrap();
-        Self { processes, folder, options }
+        let processes = open(&folder, options);
+        Self {
+            processes,
+            folder,
+            options,
+        }
     }
 
     /// Another host on the same folder, as after a restart.
@@ -65,10 +76,22 @@ impl Host {
     }
 
     pub(crate) async fn command(&self, command: &[&str]) -> Run<'_> {
-        let request = request(command);
+        self.prepared(request(command)).await
+    }
+
+    pub(crate) async fn prepared(&self, request: Request) -> Run<'_> {
         let op = op(&request, Verb::Create);
-        let prepared = self.processes.prepare(&caller(), &any(), &op, request.clone()).await.unwrap();
-        Run { host: self, reference: prepared.reference.clone(), prepared, request }
+        let prepared = self
+            .processes
+            .prepare(&caller(), &any(), &op, request.clone())
+            .await
+            .unwrap();
+        Run {
+            host: self,
+            reference: prepared.reference.clone(),
+            prepared,
+            request,
+        }
     }
 
     /// The same process, through this host.
@@ -87,19 +110,21 @@ impl Drop for Host {
         if Arc::strong_count(&self.folder) > 1 {
             return;
         }
-        let again = self.again();
-        std::thread::spawn(move || {
-            let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let left = open(&self.folder, self.options);
+        let sweep = std::thread::spawn(move || {
+            let runtime = tokio::runtime::Builder::new_current_thread()
+                .enable_all()
+                .build()
+                .unwrap();
             runtime.block_on(async {
-                let (all, _) = again.processes.list(&caller(), None, 1_000).await.unwrap();
-                for left in all {
-                    let _ = again.processes.remove(&caller(), &any_op(), &left.reference).await;
+                let (all, _) = left.list(&caller(), None, 1_000).await.unwrap();
+                for process in all {
+                    // What a test broke on purpose may refuse.
+                    let _ = left.remove(&caller(), &any_op(), &process.reference).await;
                 }
             });
-            std::mem::forget(again);
-        })
-        .join()
-        .unwrap();
+        });
+        sweep.join().unwrap();
     }
 }
 
@@ -117,23 +142,51 @@ impl Run<'_> {
     }
 
     pub(crate) async fn try_start(&self) -> Result<ProcessStatus, Error> {
-        self.host.processes.start(&caller(), &op(&self.request, Verb::Start), &self.reference).await
+        self.host
+            .processes
+            .start(&caller(), &op(&self.request, Verb::Start), &self.reference)
+            .await
     }
 
     pub(crate) async fn inspect(&self) -> ProcessStatus {
-        self.host.processes.inspect(&caller(), &self.reference).await.unwrap()
+        self.host
+            .processes
+            .inspect(&caller(), &self.reference)
+            .await
+            .unwrap()
     }
 
     pub(crate) async fn signal(&self, name: &str) {
-        self.host.processes.signal(&caller(), &op(&self.request, Verb::Stop), &self.reference, name).await.unwrap();
+        self.host
+            .processes
+            .signal(
+                &caller(),
+                &op(&self.request, Verb::Stop),
+                &self.reference,
+                name,
+            )
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn kill(&self) {
-        self.host.processes.kill(&caller(), &op(&self.request, Verb::Kill), &self.reference).await.unwrap();
+        self.host
+            .processes
+            .kill(&caller(), &op(&self.request, Verb::Kill), &self.reference)
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn remove(&self) {
-        self.host.processes.remove(&caller(), &op(&self.request, Verb::Destroy), &self.reference).await.unwrap();
+        self.host
+            .processes
+            .remove(
+                &caller(),
+                &op(&self.request, Verb::Destroy),
+                &self.reference,
+            )
+            .await
+            .unwrap();
     }
 
     /// Waits for its end.
@@ -156,12 +209,20 @@ impl Run<'_> {
     }
 
     pub(crate) async fn output(&self, options: OutputOptions) -> Vec<Frame> {
-        let source = self.host.processes.open(&caller(), &self.reference, Open::Output(options)).await.unwrap();
+        let source = self
+            .host
+            .processes
+            .open(&caller(), &self.reference, Open::Output(options))
+            .await
+            .unwrap();
         within(source.output.map(Result::unwrap).collect()).await
     }
 
     pub(crate) fn workload_folder(&self) -> PathBuf {
-        self.host.processes.workspaces().folder(self.request.workload)
+        self.host
+            .processes
+            .workspaces()
+            .folder(self.request.workload)
     }
 
     pub(crate) fn workspace(&self) -> PathBuf {
@@ -175,16 +236,28 @@ impl Run<'_> {
     /// Waits until a file of the workspace has content, and gives it.
     pub(crate) async fn file(&self, name: &str) -> String {
         let path = self.workspace().join(name);
-        until(|| std::fs::read_to_string(&path).ok().filter(|text| text.ends_with('\n'))).await.trim().to_owned()
+        until(|| {
+            std::fs::read_to_string(&path)
+                .ok()
+                .filter(|text| text.ends_with('\n'))
+        })
+        .await
+        .trim()
+        .to_owned()
     }
 }
 
 pub(crate) fn caller() -> Caller {
-    Caller { plugin: "native".parse().unwrap() }
+    Caller {
+        plugin: "native".parse().unwrap(),
+    }
 }
 
 pub(crate) fn any() -> Launcher {
-    Launcher { any: true, ..Launcher::default() }
+    Launcher {
+        any: true,
+        ..Launcher::default()
+    }
 }
 
 pub(crate) fn request(command: &[&str]) -> Request {
@@ -213,7 +286,9 @@ pub(crate) fn any_op() -> Op {
 
 /// Comes back with the answer, or fails the test.
 pub(crate) async fn within<T>(work: impl Future<Output = T>) -> T {
-    tokio::time::timeout(DEADLINE, work).await.expect("it takes too long")
+    tokio::time::timeout(DEADLINE, work)
+        .await
+        .expect("it takes too long")
 }
 
 /// Asks until there is an answer.
@@ -230,8 +305,14 @@ pub(crate) async fn until<T>(mut ask: impl FnMut() -> Option<T>) -> T {
 
 /// Whether a process runs; one that only waits to be collected does not.
 pub(crate) fn lives(pid: u32) -> bool {
-    std::fs::read_to_string(format!("/proc/{pid}/stat"))
-        .is_ok_and(|stat| !stat.rsplit_once(')').unwrap().1.trim_start().starts_with('Z'))
+    std::fs::read_to_string(format!("/proc/{pid}/stat")).is_ok_and(|stat| {
+        !stat
+            .rsplit_once(')')
+            .unwrap()
+            .1
+            .trim_start()
+            .starts_with('Z')
+    })
 }
 
 /// All processes whose environment says that they belong to a test's folder.
@@ -262,7 +343,24 @@ pub(crate) fn stdout(frames: &[Frame]) -> String {
     String::from_utf8(joined(frames, Stream::Stdout)).unwrap()
 }
 
+fn open(folder: &TempDir, options: Options) -> LocalProcesses {
+    let shim = ShimCommand {
+        program: shim(),
+        args: Vec::new(),
+    };
+    LocalProcesses::open_with(
+        &folder.path().join("workloads"),
+        shim,
+        Arc::new(SystemClock),
+        options,
+    )
+    .unwrap()
+}
+
 fn shim() -> PathBuf {
     let own = std::env::current_exe().unwrap();
-    own.parent().and_then(Path::parent).unwrap().join("examples/shim")
+    own.parent()
+        .and_then(Path::parent)
+        .unwrap()
+        .join("examples/shim")
 }

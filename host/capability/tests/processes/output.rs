@@ -14,13 +14,18 @@ fn all() -> OutputOptions {
 }
 
 fn after(cursor: &str) -> OutputOptions {
-    OutputOptions { cursor: Some(cursor.to_owned()), ..all() }
+    OutputOptions {
+        cursor: Some(cursor.to_owned()),
+        ..all()
+    }
 }
 
 #[tokio::test]
 async fn streams_keep_their_order_and_lines_their_time() {
     let host = Host::new();
-    let run = host.script("echo one; echo two; printf 'no end'; echo oops >&2").await;
+    let run = host
+        .script("echo one; echo two; printf 'no end'; echo oops >&2")
+        .await;
     run.run().await;
     let frames = run.output(all()).await;
     assert_eq!(stdout(&frames), "one\ntwo\nno end");
@@ -54,7 +59,9 @@ async fn binary_output_and_long_lines_come_back_byte_for_byte() {
 #[tokio::test]
 async fn a_program_that_closes_its_output_runs_on() {
     let host = Host::new();
-    let run = host.script("echo last; exec >&- 2>&-; sleep 0.2; exit 8").await;
+    let run = host
+        .script("echo last; exec >&- 2>&-; sleep 0.2; exit 8")
+        .await;
     assert_eq!(run.run().await.code, 8);
     assert_eq!(stdout(&run.output(all()).await), "last\n");
 }
@@ -63,12 +70,29 @@ async fn a_program_that_closes_its_output_runs_on() {
 async fn a_prompt_is_shown_before_its_line_ends() {
     let host = Host::new();
     let run = host.script("printf 'name? '; read line < go; echo").await;
-    assert!(std::process::Command::new("mkfifo").arg(run.workspace().join("go")).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(run.workspace().join("go"))
+            .status()
+            .unwrap()
+            .success()
+    );
     run.start().await;
-    let follow = OutputOptions { follow: true, ..all() };
-    let mut source = host.processes.open(&caller(), &run.reference, Open::Output(follow)).await.unwrap().output;
+    let follow = OutputOptions {
+        follow: true,
+        ..all()
+    };
+    let mut source = host
+        .processes
+        .open(&caller(), &run.reference, Open::Output(follow))
+        .await
+        .unwrap()
+        .output;
     let prompt = within(source.next()).await.unwrap().unwrap();
-    assert_eq!((prompt.bytes.as_ref(), prompt.complete), (&b"name? "[..], false));
+    assert_eq!(
+        (prompt.bytes.as_ref(), prompt.complete),
+        (&b"name? "[..], false)
+    );
     fs::write(run.workspace().join("go"), "x\n").unwrap();
     let end = within(source.next()).await.unwrap().unwrap();
     assert_eq!((end.bytes.as_ref(), end.complete), (&b""[..], true));
@@ -77,12 +101,17 @@ async fn a_prompt_is_shown_before_its_line_ends() {
 #[tokio::test]
 async fn ten_thousand_lines_tail_since_and_any_cursor() {
     let host = Host::new();
-    let run = host.script("i=1; while [ $i -le 10000 ]; do echo $i; i=$((i+1)); done").await;
+    let run = host
+        .script("i=1; while [ $i -le 10000 ]; do echo $i; i=$((i+1)); done")
+        .await;
     run.run().await;
     let frames = run.output(all()).await;
     let expected: Vec<String> = (1..=10_000).map(|n| n.to_string()).collect();
     let texts = |frames: &[Frame]| -> Vec<String> {
-        frames.iter().map(|frame| String::from_utf8(frame.bytes.to_vec()).unwrap()).collect()
+        frames
+            .iter()
+            .map(|frame| String::from_utf8(frame.bytes.to_vec()).unwrap())
+            .collect()
     };
     assert_eq!(texts(&frames), expected);
 
@@ -91,24 +120,47 @@ async fn ten_thousand_lines_tail_since_and_any_cursor() {
         assert_eq!(texts(&rest), expected[at + 1..]);
     }
     for count in [0, 1, 2, 3_000, 10_000, 20_000] {
-        let tail = run.output(OutputOptions { tail: Some(count), ..all() }).await;
+        let tail = run
+            .output(OutputOptions {
+                tail: Some(count),
+                ..all()
+            })
+            .await;
         let from = 10_000_usize.saturating_sub(usize::try_from(count).unwrap());
         assert_eq!(texts(&tail), expected[from..], "{count}");
     }
     let middle = frames[5_000].time_us.unwrap().div_ceil(1_000);
-    let late = run.output(OutputOptions { since_ms: Some(middle), ..all() }).await;
-    let wanted = frames.iter().filter(|frame| frame.time_us.unwrap() >= middle * 1_000).count();
+    let late = run
+        .output(OutputOptions {
+            since_ms: Some(middle),
+            ..all()
+        })
+        .await;
+    let wanted = frames
+        .iter()
+        .filter(|frame| frame.time_us.unwrap() >= middle * 1_000)
+        .count();
     assert_eq!(late.len(), wanted);
 }
 
 #[tokio::test]
 async fn a_tail_counts_lines_not_parts() {
     let host = Host::new();
-    let run = host.script("echo first; head -c 40000 /dev/zero | tr '\\0' y; echo; printf part").await;
+    let run = host
+        .script("echo first; head -c 40000 /dev/zero | tr '\\0' y; echo; printf part")
+        .await;
     run.run().await;
-    let tail = |count| run.output(OutputOptions { tail: Some(count), ..all() });
+    let tail = |count| {
+        run.output(OutputOptions {
+            tail: Some(count),
+            ..all()
+        })
+    };
     assert_eq!(stdout(&tail(1).await), "part");
-    assert_eq!(stdout(&tail(2).await), format!("{}\npart", "y".repeat(40_000)));
+    assert_eq!(
+        stdout(&tail(2).await),
+        format!("{}\npart", "y".repeat(40_000))
+    );
     assert!(stdout(&tail(3).await).starts_with("first\n"));
 }
 
@@ -120,17 +172,39 @@ async fn a_reader_that_resumes_across_rotation_misses_nothing_and_repeats_nothin
     run.start().await;
     let (mut cursor, mut seen) = (None, Vec::new());
     while seen.len() < 5_000 {
-        let options = OutputOptions { follow: true, cursor: cursor.clone(), ..all() };
-        let source = host.processes.open(&caller(), &run.reference, Open::Output(options)).await.unwrap();
-        let part: Vec<Frame> =
-            within(source.output.take(333.min(5_000 - seen.len())).map(Result::unwrap).collect()).await;
+        let options = OutputOptions {
+            follow: true,
+            cursor: cursor.clone(),
+            ..all()
+        };
+        let source = host
+            .processes
+            .open(&caller(), &run.reference, Open::Output(options))
+            .await
+            .unwrap();
+        let part: Vec<Frame> = within(
+            source
+                .output
+                .take(333.min(5_000 - seen.len()))
+                .map(Result::unwrap)
+                .collect(),
+        )
+        .await;
         cursor = part.last().unwrap().cursor.clone();
-        seen.extend(part.into_iter().map(|frame| String::from_utf8(frame.bytes.to_vec()).unwrap()));
+        seen.extend(
+            part.into_iter()
+                .map(|frame| String::from_utf8(frame.bytes.to_vec()).unwrap()),
+        );
     }
     run.exit().await;
     let expected: Vec<String> = (1..=5_000).map(|n| format!("line {n}")).collect();
     assert_eq!(seen, expected);
-    assert!(fs::read_dir(run.workload_folder().join("logs")).unwrap().count() > 5);
+    assert!(
+        fs::read_dir(run.workload_folder().join("logs"))
+            .unwrap()
+            .count()
+            > 5
+    );
     assert_eq!(run.output(after(cursor.as_ref().unwrap())).await, []);
     assert_eq!(run.output(all()).await.len(), 5_000);
 }
@@ -139,20 +213,47 @@ async fn a_reader_that_resumes_across_rotation_misses_nothing_and_repeats_nothin
 async fn what_rotation_took_is_said() {
     let host = Host::logging(10_000, 2);
     let run = host.script("echo first; read line < go; i=1; while [ $i -le 2000 ]; do echo line $i; i=$((i+1)); [ $((i % 50)) = 0 ] && sleep 0.005; done").await;
-    assert!(std::process::Command::new("mkfifo").arg(run.workspace().join("go")).status().unwrap().success());
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(run.workspace().join("go"))
+            .status()
+            .unwrap()
+            .success()
+    );
     run.start().await;
-    let follow = OutputOptions { follow: true, ..all() };
-    let source = host.processes.open(&caller(), &run.reference, Open::Output(follow)).await.unwrap();
+    let follow = OutputOptions {
+        follow: true,
+        ..all()
+    };
+    let source = host
+        .processes
+        .open(&caller(), &run.reference, Open::Output(follow))
+        .await
+        .unwrap();
     let first = within({ source.output }.next()).await.unwrap().unwrap();
     fs::write(run.workspace().join("go"), "x\n").unwrap();
     run.exit().await;
 
     let rest = run.output(after(first.cursor.as_ref().unwrap())).await;
     assert_eq!(rest[0].stream, Stream::Event);
-    assert!(String::from_utf8_lossy(&rest[0].bytes).contains("segments of the log are gone"), "{:?}", rest[0]);
-    assert_eq!(rest.iter().filter(|frame| frame.stream == Stream::Event).count(), 1);
+    assert!(
+        String::from_utf8_lossy(&rest[0].bytes).contains("segments of the log are gone"),
+        "{:?}",
+        rest[0]
+    );
+    assert_eq!(
+        rest.iter()
+            .filter(|frame| frame.stream == Stream::Event)
+            .count(),
+        1
+    );
     assert_eq!(rest.last().unwrap().bytes, "line 2000");
-    assert_eq!(fs::read_dir(run.workload_folder().join("logs")).unwrap().count(), 2);
+    assert_eq!(
+        fs::read_dir(run.workload_folder().join("logs"))
+            .unwrap()
+            .count(),
+        2
+    );
     let resumed = run.output(after(rest[0].cursor.as_ref().unwrap())).await;
     assert_eq!(resumed, rest[1..]);
 }
@@ -162,11 +263,24 @@ async fn a_torn_line_is_left_behind() {
     let host = Host::new();
     let run = host.script("echo whole").await;
     let logs = run.workload_folder().join("logs");
-    fs::write(logs.join("00000001.log"), "2026-01-31T12:00:00.000000000Z stdout F old\n2026-01-31T12:00:00.000000000Z stdout F to").unwrap();
+    fs::write(
+        logs.join("00000001.log"),
+        "2026-01-31T12:00:00.000000000Z stdout F old\n2026-01-31T12:00:00.000000000Z stdout F to",
+    )
+    .unwrap();
     assert_eq!(stdout(&run.output(all()).await), "old\n");
     run.run().await;
     assert_eq!(stdout(&run.output(all()).await), "old\nwhole\n");
-    assert_eq!(stdout(&run.output(OutputOptions { tail: Some(2), ..all() }).await), "old\nwhole\n");
+    assert_eq!(
+        stdout(
+            &run.output(OutputOptions {
+                tail: Some(2),
+                ..all()
+            })
+            .await
+        ),
+        "old\nwhole\n"
+    );
 }
 
 #[tokio::test]
@@ -174,11 +288,22 @@ async fn a_follower_ends_when_the_log_is_removed() {
     let host = Host::new();
     let run = host.script("echo hello").await;
     run.run().await;
-    let follow = OutputOptions { follow: true, ..all() };
-    let mut source = host.processes.open(&caller(), &run.reference, Open::Output(follow)).await.unwrap().output;
+    let follow = OutputOptions {
+        follow: true,
+        ..all()
+    };
+    let mut source = host
+        .processes
+        .open(&caller(), &run.reference, Open::Output(follow))
+        .await
+        .unwrap()
+        .output;
     assert_eq!(within(source.next()).await.unwrap().unwrap().bytes, "hello");
     run.remove().await;
-    host.processes.workspaces().remove(run.request.workload).unwrap();
+    host.processes
+        .workspaces()
+        .remove(run.request.workload)
+        .unwrap();
     assert_eq!(within(source.next()).await, None);
 }
 
@@ -193,22 +318,46 @@ async fn a_cursor_that_is_none_is_refused() {
             .open(&caller(), &run.reference, Open::Output(after(bad)))
             .await
             .expect_err(bad);
-        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Invalid, "bad-cursor"), "{bad}");
+        assert_eq!(
+            (error.kind, error.code.as_str()),
+            (ErrorKind::Invalid, "bad-cursor"),
+            "{bad}"
+        );
     }
 }
 
 #[tokio::test]
 async fn followers_see_what_others_see() {
     let host = Host::new();
-    let run = host.script("read line < go; i=1; while [ $i -le 500 ]; do echo $i; i=$((i+1)); done").await;
-    assert!(std::process::Command::new("mkfifo").arg(run.workspace().join("go")).status().unwrap().success());
+    let run = host
+        .script("read line < go; i=1; while [ $i -le 500 ]; do echo $i; i=$((i+1)); done")
+        .await;
+    assert!(
+        std::process::Command::new("mkfifo")
+            .arg(run.workspace().join("go"))
+            .status()
+            .unwrap()
+            .success()
+    );
     run.start().await;
     let mut followers = Vec::new();
     for _ in 0..20 {
-        let follow = OutputOptions { follow: true, ..all() };
-        followers.push(host.processes.open(&caller(), &run.reference, Open::Output(follow)).await.unwrap().output);
+        let follow = OutputOptions {
+            follow: true,
+            ..all()
+        };
+        followers.push(
+            host.processes
+                .open(&caller(), &run.reference, Open::Output(follow))
+                .await
+                .unwrap()
+                .output,
+        );
     }
-    let mut go = fs::OpenOptions::new().write(true).open(run.workspace().join("go")).unwrap();
+    let mut go = fs::OpenOptions::new()
+        .write(true)
+        .open(run.workspace().join("go"))
+        .unwrap();
     go.write_all(b"x\n").unwrap();
     for follower in followers {
         let lines: Vec<Frame> = within(follower.take(500).map(Result::unwrap).collect()).await;

@@ -18,52 +18,105 @@ async fn a_command_that_cannot_run_is_refused_before_anything_is_made() {
         ("", "bad-command"),
     ] {
         let request = request(&[command]);
-        let refused = host.processes.prepare(&caller(), &any(), &op(&request, Verb::Create), request.clone()).await;
+        let refused = host
+            .processes
+            .prepare(
+                &caller(),
+                &any(),
+                &op(&request, Verb::Create),
+                request.clone(),
+            )
+            .await;
         let error = refused.unwrap_err();
-        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Invalid, code), "{error}");
+        assert_eq!(
+            (error.kind, error.code.as_str()),
+            (ErrorKind::Invalid, code),
+            "{error}"
+        );
     }
     assert_eq!(host.processes.workspaces().ids().unwrap(), []);
-    assert_eq!(host.processes.list(&caller(), None, 10).await.unwrap(), (Vec::new(), None));
+    assert_eq!(
+        host.processes.list(&caller(), None, 10).await.unwrap(),
+        (Vec::new(), None)
+    );
 }
 
 #[tokio::test]
 async fn a_program_no_launcher_allows_names_the_line_to_add() {
     let host = Host::new();
-    let launcher = Launcher { executable: Some("/bin/echo".into()), ..Launcher::default() };
+    let launcher = Launcher {
+        executable: Some("/bin/echo".into()),
+        ..Launcher::default()
+    };
     let request = request(&["sh", "-c", "true"]);
     let op = op(&request, Verb::Create);
-    let error = host.processes.prepare(&caller(), &launcher, &op, request).await.unwrap_err();
-    assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Denied, "no-launcher-rule"));
+    let error = host
+        .processes
+        .prepare(&caller(), &launcher, &op, request)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind, error.code.as_str()),
+        (ErrorKind::Denied, "no-launcher-rule")
+    );
     assert!(error.message.contains("executable = "), "{error}");
 }
 
 #[tokio::test]
 async fn an_op_of_another_workload_is_refused() {
     let host = Host::new();
-    let error = host.processes.prepare(&caller(), &any(), &any_op(), request(&["true"])).await.unwrap_err();
-    assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Invalid, "bad-op"));
+    let error = host
+        .processes
+        .prepare(&caller(), &any(), &any_op(), request(&["true"]))
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind, error.code.as_str()),
+        (ErrorKind::Invalid, "bad-op")
+    );
 }
 
 #[tokio::test]
 async fn another_plugins_process_is_not_there() {
     let host = Host::new();
     let run = host.script("echo ran > effects").await;
-    let other = Caller { plugin: "other".parse().unwrap() };
+    let other = Caller {
+        plugin: "other".parse().unwrap(),
+    };
     let processes = &host.processes;
     let reference = run.reference.as_str();
     let kinds = [
-        processes.start(&other, &any_op(), reference).await.map(|_| ()),
+        processes
+            .start(&other, &any_op(), reference)
+            .await
+            .map(|_| ()),
         processes.signal(&other, &any_op(), reference, "TERM").await,
         processes.kill(&other, &any_op(), reference).await,
         processes.inspect(&other, reference).await.map(|_| ()),
         processes.remove(&other, &any_op(), reference).await,
-        processes.open(&other, reference, Open::End).await.map(|_| ()),
+        processes
+            .open(&other, reference, Open::End)
+            .await
+            .map(|_| ()),
     ]
     .map(|answer| answer.unwrap_err().kind);
     assert_eq!(kinds, [ErrorKind::NotFound; 6]);
-    assert_eq!(processes.list(&other, None, 10).await.unwrap(), (Vec::new(), None));
-    assert_eq!(processes.list(&caller(), None, 10).await.unwrap().0.len(), 1);
-    let taken = processes.prepare(&other, &any(), &op(&run.request, Verb::Create), run.request.clone()).await;
+    assert_eq!(
+        processes.list(&other, None, 10).await.unwrap(),
+        (Vec::new(), None)
+    );
+    assert_eq!(
+        processes.list(&caller(), None, 10).await.unwrap().0.len(),
+        1
+    );
+    let taken = processes
+        .prepare(
+            &other,
+            &any(),
+            &op(&run.request, Verb::Create),
+            run.request.clone(),
+        )
+        .await;
     assert_eq!(taken.unwrap_err().kind, ErrorKind::Conflict);
     assert_eq!(run.run().await.code, 0);
 }
@@ -73,7 +126,16 @@ async fn a_reference_cannot_leave_the_folder() {
     let host = Host::new();
     let run = host.script("true").await;
     let id = run.request.workload;
-    for bad in ["", "..", "../1.1", "/etc/1.1", &format!("{id}/../{id}/1.1"), &format!("{id}/1.1/"), &format!("{id}/01.1"), &format!("./{id}/1.1")] {
+    for bad in [
+        "",
+        "..",
+        "../1.1",
+        "/etc/1.1",
+        &format!("{id}/../{id}/1.1"),
+        &format!("{id}/1.1/"),
+        &format!("{id}/01.1"),
+        &format!("./{id}/1.1"),
+    ] {
         let processes = &host.processes;
         let codes = [
             processes.inspect(&caller(), bad).await.map(|_| ()),
@@ -82,7 +144,10 @@ async fn a_reference_cannot_leave_the_folder() {
             processes.open(&caller(), bad, Open::End).await.map(|_| ()),
         ]
         .map(|answer| answer.unwrap_err().code);
-        assert!(codes.iter().all(|code| code == "bad-reference"), "{bad}: {codes:?}");
+        assert!(
+            codes.iter().all(|code| code == "bad-reference"),
+            "{bad}: {codes:?}"
+        );
     }
     assert!(run.slot().exists());
 }
@@ -91,8 +156,15 @@ async fn a_reference_cannot_leave_the_folder() {
 async fn an_unknown_signal_names_the_known_ones() {
     let host = Host::new();
     let run = host.script("true").await;
-    let error = host.processes.signal(&caller(), &any_op(), &run.reference, "SIGNOPE").await.unwrap_err();
-    assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Invalid, "unknown-signal"));
+    let error = host
+        .processes
+        .signal(&caller(), &any_op(), &run.reference, "SIGNOPE")
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (error.kind, error.code.as_str()),
+        (ErrorKind::Invalid, "unknown-signal")
+    );
     assert!(error.message.contains("TERM"));
 }
 
@@ -101,10 +173,18 @@ async fn without_a_shim_a_start_fails_and_can_be_tried_again() {
     let host = Host::new();
     let run = host.script("exit 3").await;
     for program in ["/no/such/shim", "/bin/true"] {
-        let shim = ShimCommand { program: program.into(), args: Vec::new() };
+        let shim = ShimCommand {
+            program: program.into(),
+            args: Vec::new(),
+        };
         let root = host.folder.path().join("workloads");
-        let broken = LocalProcesses::open(&root, shim, std::sync::Arc::new(fleet_seam::SystemClock)).unwrap();
-        let error = broken.start(&caller(), &op(&run.request, Verb::Start), &run.reference).await.unwrap_err();
+        let broken =
+            LocalProcesses::open(&root, shim, std::sync::Arc::new(fleet_seam::SystemClock))
+                .unwrap();
+        let error = broken
+            .start(&caller(), &op(&run.request, Verb::Start), &run.reference)
+            .await
+            .unwrap_err();
         assert!(error.kind.is_retryable(), "{error:?}");
     }
     assert_eq!(run.run().await.code, 3);

@@ -9,21 +9,36 @@ use futures::StreamExt;
 use crate::harness::{BOTH, Host, Run, caller, lives, stdout, until, within};
 
 fn shim_of(run: &Run<'_>) -> u32 {
-    let claim: serde_json::Value = serde_json::from_slice(&fs::read(run.slot().join("claim")).unwrap()).unwrap();
+    let claim: serde_json::Value =
+        serde_json::from_slice(&fs::read(run.slot().join("claim")).unwrap()).unwrap();
     claim["shim"]["pid"].as_u64().unwrap().try_into().unwrap()
 }
 
 fn kill_9(pid: u32) {
-    assert!(std::process::Command::new("kill").args(["-9", &pid.to_string()]).status().unwrap().success());
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-9", &pid.to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
 }
 
 #[tokio::test]
 async fn a_program_outlives_its_host_and_is_found_again() {
     for isolation in BOTH {
         let first = Host::isolated(isolation);
-        let run = first.script("echo before; read line < go; echo after; exit 5").await;
+        let run = first
+            .script("echo before; read line < go; echo after; exit 5")
+            .await;
         let fifo = run.workspace().join("go");
-        assert!(std::process::Command::new("mkfifo").arg(&fifo).status().unwrap().success());
+        assert!(
+            std::process::Command::new("mkfifo")
+                .arg(&fifo)
+                .status()
+                .unwrap()
+                .success()
+        );
         let before = run.start().await;
 
         let second = first.again();
@@ -33,10 +48,19 @@ async fn a_program_outlives_its_host_and_is_found_again() {
         assert_eq!(run.start().await, before);
         let source = second
             .processes
-            .open(&caller(), &run.reference, Open::Output(OutputOptions { follow: true, ..Default::default() }))
+            .open(
+                &caller(),
+                &run.reference,
+                Open::Output(OutputOptions {
+                    follow: true,
+                    ..Default::default()
+                }),
+            )
             .await
             .unwrap();
-        let mut lines = source.output.map(|frame| String::from_utf8(frame.unwrap().bytes.to_vec()).unwrap());
+        let mut lines = source
+            .output
+            .map(|frame| String::from_utf8(frame.unwrap().bytes.to_vec()).unwrap());
         assert_eq!(within(lines.next()).await.unwrap(), "before");
         fs::write(&fifo, "go\n").unwrap();
         assert_eq!(within(lines.next()).await.unwrap(), "after");
@@ -49,9 +73,14 @@ fn an_end_while_no_host_was_there_is_recorded() {
     let host = Host::new();
     let runtime = tokio::runtime::Runtime::new().unwrap();
     let (reference, gone) = runtime.block_on(async {
-        let run = host.script("echo $$ > pid; sleep 0.3; echo done; exit 6").await;
+        let run = host
+            .script("echo $$ > pid; sleep 0.3; echo done; exit 6")
+            .await;
         run.start().await;
-        (run.reference.clone(), run.file("pid").await.parse().unwrap())
+        (
+            run.reference.clone(),
+            run.file("pid").await.parse().unwrap(),
+        )
     });
     // With its runtime goes every task of the host.
     drop(runtime);
@@ -61,7 +90,13 @@ fn an_end_while_no_host_was_there_is_recorded() {
         let next = host.again();
         let exit = within(async {
             loop {
-                match next.processes.inspect(&caller(), &reference).await.unwrap().state {
+                match next
+                    .processes
+                    .inspect(&caller(), &reference)
+                    .await
+                    .unwrap()
+                    .state
+                {
                     ProcessState::Exited(exit) => return exit,
                     ProcessState::Running => tokio::task::yield_now().await,
                     other => panic!("{other:?}"),
@@ -81,9 +116,13 @@ async fn a_claim_of_which_nothing_is_known_is_lost() {
     for (claim, why) in [
         (String::new(), "nothing was recorded"),
         (r#"{"by":"shi"#.to_owned(), "nothing was recorded"),
-        (format!(r#"{{"by":"shim","program":{no_one},"shim":{no_one},"at_ms":1}}"#), "machine restarted"),
         (
-            format!(r#"{{"by":"shim","program":{no_one},"shim":{no_one},"at_ms":1}}"#).replace("BOOT", boot.trim()),
+            format!(r#"{{"by":"shim","program":{no_one},"shim":{no_one},"at_ms":1}}"#),
+            "machine restarted",
+        ),
+        (
+            format!(r#"{{"by":"shim","program":{no_one},"shim":{no_one},"at_ms":1}}"#)
+                .replace("BOOT", boot.trim()),
             "so is the shim",
         ),
     ] {
@@ -94,9 +133,17 @@ async fn a_claim_of_which_nothing_is_known_is_lost() {
             other => panic!("{claim}: {other:?}"),
         }
         let error = run.try_start().await.unwrap_err();
-        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Other, "start-lost"));
+        assert_eq!(
+            (error.kind, error.code.as_str()),
+            (ErrorKind::Other, "start-lost")
+        );
         assert!(!run.workspace().join("effects").exists());
-        let mut end = host.processes.open(&caller(), &run.reference, Open::End).await.unwrap().output;
+        let mut end = host
+            .processes
+            .open(&caller(), &run.reference, Open::End)
+            .await
+            .unwrap()
+            .output;
         assert_eq!(within(end.next()).await, None);
         run.kill().await;
         run.remove().await;
@@ -115,7 +162,10 @@ async fn a_program_whose_shim_was_killed_still_runs_and_can_be_ended() {
         until(|| (!lives(shim_of(&run))).then_some(())).await;
         let status = run.inspect().await;
         assert_eq!(status.state, ProcessState::Running);
-        assert_eq!(status.attributes.get("shim").map(String::as_str), Some("lost"));
+        assert_eq!(
+            status.attributes.get("shim").map(String::as_str),
+            Some("lost")
+        );
         run.kill().await;
         until(|| (!lives(pid) && !lives(child)).then_some(())).await;
         assert!(matches!(run.inspect().await.state, ProcessState::Lost(_)));
@@ -132,10 +182,20 @@ async fn tries_of_one_workload_share_a_log() {
         request.env.insert("N".into(), attempt.to_string());
         let mut op = crate::harness::op(&request, fleet_model::Verb::Create);
         op.attempt = fleet_model::Attempt(attempt);
-        let prepared =
-            host.processes.prepare(&caller(), &crate::harness::any(), &op, request.clone()).await.unwrap();
-        let next = Run { reference: prepared.reference.clone(), prepared, ..host.find(&run) };
+        let prepared = host
+            .processes
+            .prepare(&caller(), &crate::harness::any(), &op, request.clone())
+            .await
+            .unwrap();
+        let next = Run {
+            reference: prepared.reference.clone(),
+            prepared,
+            ..host.find(&run)
+        };
         assert_eq!(next.run().await.code, 0);
     }
-    assert_eq!(stdout(&run.output(OutputOptions::default()).await), "from 2\nfrom 3\n");
+    assert_eq!(
+        stdout(&run.output(OutputOptions::default()).await),
+        "from 2\nfrom 3\n"
+    );
 }

@@ -30,10 +30,15 @@ impl<T: DeserializeOwned> FromRequest<Api> for Sent<T> {
 
     async fn from_request(request: Request, api: &Api) -> Result<Self, Problem> {
         let is_json = is_json(request.headers());
-        let bytes = Bytes::from_request(request, api).await.map_err(|error| unread(&error, api.inner.options.limits.body_bytes))?;
+        let bytes = Bytes::from_request(request, api)
+            .await
+            .map_err(|error| unread(&error, api.inner.options.limits.body_bytes))?;
         if !is_json && !bytes.is_empty() {
             let message = "the body is not declared as JSON: send the header `Content-Type: application/json`";
-            return Err(Problem::with_status(415, Error::invalid("not-json", message)));
+            return Err(Problem::with_status(
+                415,
+                Error::invalid("not-json", message),
+            ));
         }
         // No body is an empty object: what has no required field can be left out.
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
@@ -43,17 +48,29 @@ impl<T: DeserializeOwned> FromRequest<Api> for Sent<T> {
 }
 
 fn is_json(headers: &HeaderMap) -> bool {
-    let declared = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+    let declared = headers
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
     let essence = declared.split(';').next().unwrap_or_default().trim();
-    essence.eq_ignore_ascii_case("application/json") || essence.to_ascii_lowercase().ends_with("+json")
+    essence.eq_ignore_ascii_case("application/json")
+        || essence.to_ascii_lowercase().ends_with("+json")
 }
 
 fn unread(error: &BytesRejection, limit: usize) -> Problem {
     if error.status() == StatusCode::PAYLOAD_TOO_LARGE {
-        let message = format!("the body is larger than the limit of {limit} bytes: put large data into a file that the workload reads");
-        return Problem::with_status(413, Error::invalid("body-too-large", message).with("limit_bytes", limit));
+        let message = format!(
+            "the body is larger than the limit of {limit} bytes: put large data into a file that the workload reads"
+        );
+        return Problem::with_status(
+            413,
+            Error::invalid("body-too-large", message).with("limit_bytes", limit),
+        );
     }
-    Problem::with_status(400, Error::invalid("body-broken", "the body ended early: send it again"))
+    Problem::with_status(
+        400,
+        Error::invalid("body-broken", "the body ended early: send it again"),
+    )
 }
 
 /// JSON that is none is status 400; JSON that says something else than what is read here is 422.
@@ -62,7 +79,10 @@ fn malformed(error: &serde_json::Error) -> Problem {
     if error.is_data() {
         return Error::invalid("invalid-body", format!("the body does not fit: {text}")).into();
     }
-    Problem::with_status(400, Error::invalid("malformed-json", format!("the body is not JSON: {text}")))
+    Problem::with_status(
+        400,
+        Error::invalid("malformed-json", format!("the body is not JSON: {text}")),
+    )
 }
 
 /// The client's idempotency key, if it sent one, and the request line it came with.
@@ -84,14 +104,25 @@ impl<S: Send + Sync> FromRequestParts<S> for Key {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let key = match parts.headers.get(IDEMPOTENCY_KEY).map(|value| value.to_str()) {
+        let key = match parts
+            .headers
+            .get(IDEMPOTENCY_KEY)
+            .map(|value| value.to_str())
+        {
             None => None,
-            Some(Ok(key)) if !key.is_empty() && key.chars().count() <= MAX_KEY_CHARS => Some(key.to_owned()),
+            Some(Ok(key)) if !key.is_empty() && key.chars().count() <= MAX_KEY_CHARS => {
+                Some(key.to_owned())
+            }
             Some(_) => {
-                let message = format!("an Idempotency-Key has 1 to {MAX_KEY_CHARS} printable ASCII characters: send another one");
+                let message = format!(
+                    "an Idempotency-Key has 1 to {MAX_KEY_CHARS} printable ASCII characters: send another one"
+                );
                 return Err(Error::invalid("invalid-idempotency-key", message).into());
             }
         };
-        Ok(Self { key, line: format!("{} {}", parts.method, parts.uri) })
+        Ok(Self {
+            key,
+            line: format!("{} {}", parts.method, parts.uri),
+        })
     }
 }

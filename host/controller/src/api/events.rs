@@ -40,20 +40,35 @@ const KEEP_ALIVE: Duration = Duration::from_secs(10);
         (status = "default", description = "a problem", content_type = "application/problem+json", body = Problem)
     )
 )]
-pub(super) async fn events(State(api): State<Api>, headers: HeaderMap, mut params: Params) -> Result<Response, Problem> {
+pub(super) async fn events(
+    State(api): State<Api>,
+    headers: HeaderMap,
+    mut params: Params,
+) -> Result<Response, Problem> {
     let limit = page::limit(&mut params)?;
     let after = params.read::<u64>("after", "the number of an event")?;
-    let filter = Filter { subject: params.text("subject")?, kind: params.text("type")? };
+    let filter = Filter {
+        subject: params.text("subject")?,
+        kind: params.text("type")?,
+    };
     let follow = params.flag("follow")?;
     params.finish()?;
     let head = api.inner.store.snapshot().log_head::<Event>();
     let after = last_event_id(&headers)?.or(after);
     if let Some(after) = after.filter(|after| *after > head) {
-        let message = format!("event {after} has not happened, the newest is {head}: this host's history is not the one you followed; begin again without `after`");
-        return Err(Error::invalid("event-ahead", message).with("newest", head).into());
+        let message = format!(
+            "event {after} has not happened, the newest is {head}: this host's history is not the one you followed; begin again without `after`"
+        );
+        return Err(Error::invalid("event-ahead", message)
+            .with("newest", head)
+            .into());
     }
     if follow == Flag::Set || wants_stream(&headers) {
-        return Ok(stream(Feed::new(api.inner.clone(), filter, after.unwrap_or(head))));
+        return Ok(stream(Feed::new(
+            api.inner.clone(),
+            filter,
+            after.unwrap_or(head),
+        )));
     }
     let mut feed = Feed::new(api.inner.clone(), filter, after.unwrap_or(0));
     let (items, is_at_end) = feed.page(limit).await.map_err(unreadable)?;
@@ -62,13 +77,24 @@ pub(super) async fn events(State(api): State<Api>, headers: HeaderMap, mut param
 }
 
 fn wants_stream(headers: &HeaderMap) -> bool {
-    headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok()).any(|accept| accept.contains("text/event-stream"))
+    headers
+        .get_all(ACCEPT)
+        .iter()
+        .filter_map(|value| value.to_str().ok())
+        .any(|accept| accept.contains("text/event-stream"))
 }
 
 fn last_event_id(headers: &HeaderMap) -> Result<Option<u64>, Error> {
-    let Some(value) = headers.get("last-event-id") else { return Ok(None) };
+    let Some(value) = headers.get("last-event-id") else {
+        return Ok(None);
+    };
     let seq = value.to_str().ok().and_then(|text| text.parse().ok());
-    seq.map(Some).ok_or_else(|| Error::invalid("invalid-parameter", "`Last-Event-ID` is not the number of an event: send the last `id` you received"))
+    seq.map(Some).ok_or_else(|| {
+        Error::invalid(
+            "invalid-parameter",
+            "`Last-Event-ID` is not the number of an event: send the last `id` you received",
+        )
+    })
 }
 
 /// Pulled by the client's reading: a slow one holds back nobody but itself.
@@ -81,10 +107,14 @@ fn stream(feed: Feed) -> Response {
             Step::End => None,
         }
     });
-    Sse::new(infallible(steps)).keep_alive(KeepAlive::new().interval(KEEP_ALIVE)).into_response()
+    Sse::new(infallible(steps))
+        .keep_alive(KeepAlive::new().interval(KEEP_ALIVE))
+        .into_response()
 }
 
-fn infallible(steps: impl Stream<Item = sse::Event> + Send + 'static) -> impl Stream<Item = Result<sse::Event, Infallible>> + Send + 'static {
+fn infallible(
+    steps: impl Stream<Item = sse::Event> + Send + 'static,
+) -> impl Stream<Item = Result<sse::Event, Infallible>> + Send + 'static {
     steps.map(Ok)
 }
 
@@ -94,11 +124,20 @@ fn message(event: &Event) -> sse::Event {
 }
 
 fn failure(error: Error) -> sse::Event {
-    sse::Event::default().event("error").data(Problem::from(error).to_json())
+    sse::Event::default()
+        .event("error")
+        .data(Problem::from(error).to_json())
 }
 
 /// The log cannot be read.
 pub(super) fn unreadable(error: fleet_store::StoreError) -> Error {
-    tracing::error!(error = &error as &dyn std::error::Error, "the event log cannot be read");
-    Error::new(ErrorKind::Unavailable, "events-unreadable", "the event log cannot be read now: see the host's log, then try again")
+    tracing::error!(
+        error = &error as &dyn std::error::Error,
+        "the event log cannot be read"
+    );
+    Error::new(
+        ErrorKind::Unavailable,
+        "events-unreadable",
+        "the event log cannot be read now: see the host's log, then try again",
+    )
 }

@@ -33,8 +33,10 @@ pub(super) struct Filter {
 
 impl Filter {
     fn takes(&self, event: &Event) -> bool {
-        let is_about = |wanted: &String| event.subject == *wanted || event.name.as_ref() == Some(wanted);
-        self.subject.as_ref().is_none_or(is_about) && self.kind.as_ref().is_none_or(|kind| event.kind == *kind)
+        let is_about =
+            |wanted: &String| event.subject == *wanted || event.name.as_ref() == Some(wanted);
+        self.subject.as_ref().is_none_or(is_about)
+            && self.kind.as_ref().is_none_or(|kind| event.kind == *kind)
     }
 }
 
@@ -62,7 +64,13 @@ impl Feed {
     /// A feed of what is after this number.
     pub(super) fn new(inner: Arc<Inner>, filter: Filter, after: u64) -> Self {
         let commits = inner.store.changes();
-        Self { inner, filter, after, commits, ready: VecDeque::new() }
+        Self {
+            inner,
+            filter,
+            after,
+            commits,
+            ready: VecDeque::new(),
+        }
     }
 
     /// The number of the last event looked at.
@@ -78,13 +86,21 @@ impl Feed {
         let mut items = Vec::new();
         let mut looked_at = 0;
         loop {
-            let entries = self.inner.store.read_log::<Event>(self.after, CHUNK).await?;
+            let entries = self
+                .inner
+                .store
+                .read_log::<Event>(self.after, CHUNK)
+                .await?;
             if entries.is_empty() {
                 return Ok((items, true));
             }
             for (seq, at_ms, event) in entries {
                 // The next match begins the next page.
-                let event = Event { seq, at_ms, ..event };
+                let event = Event {
+                    seq,
+                    at_ms,
+                    ..event
+                };
                 if self.filter.takes(&event) {
                     if items.len() == limit {
                         return Ok((items, false));
@@ -127,7 +143,11 @@ impl Feed {
                 self.ready.push_back(gap(self.after + 1, seq - 1, at_ms));
             }
             self.after = seq;
-            let event = Event { seq, at_ms, ..event };
+            let event = Event {
+                seq,
+                at_ms,
+                ..event
+            };
             if self.filter.takes(&event) {
                 self.ready.push_back(event);
             }
@@ -138,6 +158,15 @@ impl Feed {
 /// What stands for events that were dropped for age.
 fn gap(from: u64, to: u64, at_ms: u64) -> Event {
     let message = format!("events {from} to {to} are no longer kept");
-    let details = [("from".to_owned(), from.to_string()), ("to".to_owned(), to.to_string())].into();
-    Event { seq: to, at_ms, details, ..plain("events.gap", "events", message) }
+    let details = [
+        ("from".to_owned(), from.to_string()),
+        ("to".to_owned(), to.to_string()),
+    ]
+    .into();
+    Event {
+        seq: to,
+        at_ms,
+        details,
+        ..plain("events.gap", "events", message)
+    }
 }

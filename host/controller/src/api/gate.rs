@@ -14,13 +14,21 @@ const REMEDY: &str = "send `Authorization: Bearer TOKEN`. On the host's own mach
 
 /// Lets the admin in.
 pub(super) async fn check(State(api): State<Api>, request: Request, next: Next) -> Response {
-    let shown = request.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok()).and_then(bearer);
+    let shown = request
+        .headers()
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok())
+        .and_then(bearer);
     let what = match shown {
         Some(token) if api.inner.gate.admits(token) => return next.run(request).await,
         Some(_) => "this token is not the host's",
         None => "this needs a token",
     };
-    Problem::with_status(401, Error::denied("unauthorized", format!("{what}: {REMEDY}"))).into_response()
+    Problem::with_status(
+        401,
+        Error::denied("unauthorized", format!("{what}: {REMEDY}")),
+    )
+    .into_response()
 }
 
 /// The token of a `Bearer` header (RFC 6750); the scheme's case does not matter.

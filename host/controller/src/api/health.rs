@@ -29,9 +29,12 @@ pub(super) struct Readiness {
 }
 
 /// Whether the host lives.
-#[utoipa::path(get, path = "/health", tag = "host", security(()), responses((status = 200, body = Health)))]
+#[utoipa::path(get, path = "/health", tag = "host", security(()), responses((status = 200, description = "it lives", body = Health)))]
 pub(super) async fn health(State(api): State<Api>) -> axum::Json<Health> {
-    axum::Json(Health { status: "ok", version: api.inner.options.host_version.clone() })
+    axum::Json(Health {
+        status: "ok",
+        version: api.inner.options.host_version.clone(),
+    })
 }
 
 /// Whether the host is ready for work.
@@ -42,7 +45,11 @@ pub(super) async fn health(State(api): State<Api>) -> axum::Json<Health> {
 pub(super) async fn ready(State(api): State<Api>) -> (StatusCode, axum::Json<Readiness>) {
     let reasons = (api.ready)();
     let ready = reasons.is_empty();
-    let status = if ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    let status = if ready {
+        StatusCode::OK
+    } else {
+        StatusCode::SERVICE_UNAVAILABLE
+    };
     (status, axum::Json(Readiness { ready, reasons }))
 }
 

@@ -63,7 +63,11 @@ pub(super) struct LogLine {
         (status = "default", description = "a problem; 503 while the workload's node is away", content_type = "application/problem+json", body = Problem)
     )
 )]
-pub(super) async fn logs(State(api): State<Api>, Target(name): Target, mut params: Params) -> Result<Response, Problem> {
+pub(super) async fn logs(
+    State(api): State<Api>,
+    Target(name): Target,
+    mut params: Params,
+) -> Result<Response, Problem> {
     let options = LogOptions {
         follow: params.flag("follow")? == Flag::Set,
         since_ms: params.read("since_ms", "a Unix time in milliseconds")?,
@@ -72,18 +76,37 @@ pub(super) async fn logs(State(api): State<Api>, Target(name): Target, mut param
     };
     params.finish()?;
     let found = find(&api.inner.store.snapshot().state, &name)?;
-    let node = found.node.as_ref().map_or_else(|| found.at.node.to_string(), |node| node.name.clone());
-    let live = api.inner.registry.get(found.at.node).ok_or_else(|| away(&node))?;
-    let request = Request::Logs { item: found.item.id.clone(), generation: found.item.generation, options };
+    let node = found
+        .node
+        .as_ref()
+        .map_or_else(|| found.at.node.to_string(), |node| node.name.clone());
+    let live = api
+        .inner
+        .registry
+        .get(found.at.node)
+        .ok_or_else(|| away(&node))?;
+    let request = Request::Logs {
+        item: found.item.id.clone(),
+        generation: found.item.generation,
+        options,
+    };
     let stream = live.opener.open(&request).await?;
-    let log = Log { stream, node, over: live.over, closing: api.inner.closing.clone() };
+    let log = Log {
+        stream,
+        node,
+        over: live.over,
+        closing: api.inner.closing.clone(),
+    };
     let chunks = futures::stream::unfold(Some(log), |log| async {
         let mut log = log?;
         let (chunk, is_last) = log.chunk().await;
         let again = (!is_last).then_some(log);
         (!chunk.is_empty()).then_some((Ok::<_, std::convert::Infallible>(chunk), again))
     });
-    let headers = [(CONTENT_TYPE, "application/x-ndjson"), (CACHE_CONTROL, "no-cache")];
+    let headers = [
+        (CONTENT_TYPE, "application/x-ndjson"),
+        (CACHE_CONTROL, "no-cache"),
+    ];
     Ok((headers, Body::from_stream(chunks)).into_response())
 }
 
@@ -127,7 +150,11 @@ impl Log {
                     return (chunk.freeze(), true);
                 }
             }
-            next = if chunk.len() < CHUNK { self.stream.receive().now_or_never() } else { None };
+            next = if chunk.len() < CHUNK {
+                self.stream.receive().now_or_never()
+            } else {
+                None
+            };
         }
         (chunk.freeze(), false)
     }
@@ -170,16 +197,27 @@ fn failure(error: Error) -> Bytes {
         error: Problem,
     }
     let mut line = BytesMut::new();
-    put(&mut line, &Last { error: error.into() });
+    put(
+        &mut line,
+        &Last {
+            error: error.into(),
+        },
+    );
     line.freeze()
 }
 
 fn away(node: &str) -> Error {
-    Error::unavailable("node-away", format!("node {node} is not connected, and the log is there: try again when it is back"))
+    Error::unavailable(
+        "node-away",
+        format!("node {node} is not connected, and the log is there: try again when it is back"),
+    )
 }
 
 fn stopping() -> Error {
-    Error::unavailable("host-stopping", "the host is stopping: go on from the last cursor when it is back")
+    Error::unavailable(
+        "host-stopping",
+        "the host is stopping: go on from the last cursor when it is back",
+    )
 }
 
 #[cfg(test)]
@@ -187,7 +225,13 @@ mod tests {
     use super::*;
 
     fn line(bytes: &'static [u8], time_us: u64) -> String {
-        let line = log::LogLine { stream: LogStream::Stderr, time_us, bytes: Bytes::from_static(bytes), complete: true, cursor: "1.2".into() };
+        let line = log::LogLine {
+            stream: LogStream::Stderr,
+            time_us,
+            bytes: Bytes::from_static(bytes),
+            complete: true,
+            cursor: "1.2".into(),
+        };
         serde_json::to_string(&shown(line)).unwrap()
     }
 
@@ -197,6 +241,9 @@ mod tests {
             line(b"hi", 1_700_000_000_000_001),
             r#"{"time":"2023-11-14T22:13:20.000001Z","stream":"stderr","text":"hi","complete":true,"cursor":"1.2"}"#
         );
-        assert_eq!(line(b"\xff\0", 0), r#"{"stream":"stderr","base64":"/wA=","complete":true,"cursor":"1.2"}"#);
+        assert_eq!(
+            line(b"\xff\0", 0),
+            r#"{"stream":"stderr","base64":"/wA=","complete":true,"cursor":"1.2"}"#
+        );
     }
 }

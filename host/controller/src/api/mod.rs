@@ -46,7 +46,10 @@ pub(crate) struct Api {
 }
 
 /// The API, served.
-pub(crate) fn router(inner: Arc<Inner>, ready: Arc<dyn Fn() -> Vec<String> + Send + Sync>) -> Router {
+pub(crate) fn router(
+    inner: Arc<Inner>,
+    ready: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+) -> Router {
     let limit = inner.options.limits.body_bytes;
     let api = Api { inner, ready };
     let (closed, _) = closed().split_for_parts();
@@ -65,7 +68,10 @@ pub(crate) fn router(inner: Arc<Inner>, ready: Arc<dyn Fn() -> Vec<String> + Sen
 pub(crate) fn openapi() -> String {
     let (_, mut description) = closed().merge(open()).split_for_parts();
     let bearer = SecurityScheme::Http(Http::new(HttpAuthScheme::Bearer));
-    description.components.get_or_insert_default().add_security_scheme("token", bearer);
+    description
+        .components
+        .get_or_insert_default()
+        .add_security_scheme("token", bearer);
     match description.to_pretty_json() {
         Ok(json) => json + "\n",
         Err(error) => format!("{{\"error\": \"{error}\"}}\n"),
@@ -92,7 +98,9 @@ struct Description;
 
 /// What needs no token.
 fn open() -> OpenApiRouter<Api> {
-    OpenApiRouter::default().routes(routes!(health::health)).routes(routes!(health::ready))
+    OpenApiRouter::default()
+        .routes(routes!(health::health))
+        .routes(routes!(health::ready))
 }
 
 /// What needs the token.
@@ -116,7 +124,11 @@ fn described() -> OpenApi {
 
 async fn no_such_path(request: Request) -> Problem {
     let path = shorten(request.uri().path());
-    Error::not_found("no-such-path", format!("there is nothing at `{path}`: /api/v1/openapi.json lists what there is")).into()
+    Error::not_found(
+        "no-such-path",
+        format!("there is nothing at `{path}`: /api/v1/openapi.json lists what there is"),
+    )
+    .into()
 }
 
 async fn no_such_method(request: Request) -> Problem {
@@ -128,12 +140,22 @@ async fn no_such_method(request: Request) -> Problem {
     Problem::with_status(405, Error::invalid("no-such-method", message))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "the layer hands the panic over")]
+#[expect(
+    clippy::needless_pass_by_value,
+    reason = "the layer hands the panic over"
+)]
 fn panicked(panic: Box<dyn std::any::Any + Send>) -> axum::response::Response {
     use axum::response::IntoResponse as _;
-    let text = panic.downcast_ref::<&str>().copied().or_else(|| panic.downcast_ref::<String>().map(String::as_str));
+    let text = panic
+        .downcast_ref::<&str>()
+        .copied()
+        .or_else(|| panic.downcast_ref::<String>().map(String::as_str));
     tracing::error!(panic = text, "a request's handler panicked");
-    let error = Error::new(ErrorKind::Internal, "panic", "this request met a bug in the host; its log says more");
+    let error = Error::new(
+        ErrorKind::Internal,
+        "panic",
+        "this request met a bug in the host; its log says more",
+    );
     Problem::from(error).into_response()
 }
 

@@ -51,21 +51,36 @@ pub(super) struct Node {
 
 /// Nodes, in the order in which they were made.
 #[utoipa::path(
-    get, path = "/api/v1/nodes", tag = "nodes",
+    get, path = "/api/v1/nodes", operation_id = "list_nodes", tag = "nodes",
     params(
         ("limit" = Option<u32>, Query, description = "Entries on the page, 1 to 500; 100 if absent."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before.")
     ),
-    responses((status = 200, body = Page<Node>), (status = "default", description = "a problem", content_type = "application/problem+json", body = Problem))
+    responses((status = 200, description = "a page of nodes", body = Page<Node>), (status = "default", description = "a problem", content_type = "application/problem+json", body = Problem))
 )]
-pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<axum::Json<Page<Node>>, Problem> {
+pub(super) async fn list(
+    State(api): State<Api>,
+    mut params: Params,
+) -> Result<axum::Json<Page<Node>>, Problem> {
     let limit = page::limit(&mut params)?;
     let after = params.read::<NodeId>("cursor", "`next` of the page before")?;
     params.finish()?;
     let snapshot = api.inner.store.snapshot();
-    let mut rows = snapshot.state.nodes.values().filter(|row| after.is_none_or(|after| row.id > after)).peekable();
-    let items: Vec<_> = rows.by_ref().take(limit).map(|row| shown(row, &api.inner.registry)).collect();
-    let next = items.last().filter(|_| rows.peek().is_some()).map(|last| last.id.to_string());
+    let mut rows = snapshot
+        .state
+        .nodes
+        .values()
+        .filter(|row| after.is_none_or(|after| row.id > after))
+        .peekable();
+    let items: Vec<_> = rows
+        .by_ref()
+        .take(limit)
+        .map(|row| shown(row, &api.inner.registry))
+        .collect();
+    let next = items
+        .last()
+        .filter(|_| rows.peek().is_some())
+        .map(|last| last.id.to_string());
     Ok(axum::Json(Page { items, next }))
 }
 

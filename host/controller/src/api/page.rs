@@ -29,6 +29,9 @@ pub(super) fn limit(params: &mut Params) -> Result<usize, Error> {
     match params.read::<usize>("limit", "a number from 1 to 500")? {
         None => Ok(DEFAULT_LIMIT),
         Some(limit) if (1..=MAX_LIMIT).contains(&limit) => Ok(limit),
-        Some(limit) => Err(Error::invalid("invalid-parameter", format!("`limit={limit}` is out of range: ask for 1 to {MAX_LIMIT} and follow `next`"))),
+        Some(limit) => Err(Error::invalid(
+            "invalid-parameter",
+            format!("`limit={limit}` is out of range: ask for 1 to {MAX_LIMIT} and follow `next`"),
+        )),
     }
 }

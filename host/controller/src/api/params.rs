@@ -22,7 +22,10 @@ impl Params {
     /// The values of a parameter that may be given several times.
     pub(super) fn all(&mut self, name: &'static str) -> Vec<String> {
         self.known.push(name);
-        let (taken, rest) = self.pairs.drain(..).partition::<Vec<_>, _>(|(key, _)| key == name);
+        let (taken, rest) = self
+            .pairs
+            .drain(..)
+            .partition::<Vec<_>, _>(|(key, _)| key == name);
         self.pairs = rest.into();
         taken.into_iter().map(|(_, value)| value).collect()
     }
@@ -34,7 +37,10 @@ impl Params {
     pub(super) fn text(&mut self, name: &'static str) -> Result<Option<String>, Error> {
         let mut values = self.all(name).into_iter();
         match (values.next(), values.next()) {
-            (_, Some(_)) => Err(Error::invalid("invalid-parameter", format!("`{name}` is given twice: give it once"))),
+            (_, Some(_)) => Err(Error::invalid(
+                "invalid-parameter",
+                format!("`{name}` is given twice: give it once"),
+            )),
             (value, None) => Ok(value),
         }
     }
@@ -47,9 +53,18 @@ impl Params {
     where
         T: FromStr,
     {
-        let Some(text) = self.text(name)? else { return Ok(None) };
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
         text.parse().map(Some).map_err(|_| {
-            Error::invalid("invalid-parameter", format!("`{name}={}` cannot be read: expected {expected}", shorten(&text))).with("parameter", name)
+            Error::invalid(
+                "invalid-parameter",
+                format!(
+                    "`{name}={}` cannot be read: expected {expected}",
+                    shorten(&text)
+                ),
+            )
+            .with("parameter", name)
         })
     }
 
@@ -62,7 +77,10 @@ impl Params {
             None | Some("false") => Ok(Flag::Unset),
             Some("" | "true") => Ok(Flag::Set),
             Some(other) => {
-                let message = format!("`{name}={}` cannot be read: expected true or false", shorten(other));
+                let message = format!(
+                    "`{name}={}` cannot be read: expected true or false",
+                    shorten(other)
+                );
                 Err(Error::invalid("invalid-parameter", message).with("parameter", name))
             }
         }
@@ -90,8 +108,18 @@ pub(super) enum Flag {
 }
 
 fn unknown(name: impl Display, known: &[&str]) -> Error {
-    let known = if known.is_empty() { "none is".to_owned() } else { known.join(", ") };
-    Error::invalid("unknown-parameter", format!("parameter `{}` is not known here; known: {known}", shorten(&name.to_string())))
+    let known = if known.is_empty() {
+        "none is".to_owned()
+    } else {
+        known.join(", ")
+    };
+    Error::invalid(
+        "unknown-parameter",
+        format!(
+            "parameter `{}` is not known here; known: {known}",
+            shorten(&name.to_string())
+        ),
+    )
 }
 
 impl<S: Send + Sync> FromRequestParts<S> for Params {
@@ -99,8 +127,15 @@ impl<S: Send + Sync> FromRequestParts<S> for Params {
 
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Query::<Vec<(String, String)>>::from_request_parts(parts, state).await {
-            Ok(Query(pairs)) => Ok(Self { pairs: pairs.into(), known: Vec::new() }),
-            Err(error) => Err(Error::invalid("invalid-query", format!("the query cannot be read: {}", error.body_text())).into()),
+            Ok(Query(pairs)) => Ok(Self {
+                pairs: pairs.into(),
+                known: Vec::new(),
+            }),
+            Err(error) => Err(Error::invalid(
+                "invalid-query",
+                format!("the query cannot be read: {}", error.body_text()),
+            )
+            .into()),
         }
     }
 }

@@ -56,7 +56,10 @@ pub struct Reason {
 impl Problem {
     /// A problem of a status that its kind does not say.
     pub(crate) fn with_status(status: u16, error: Error) -> Self {
-        Self { status, ..Self::from(error) }
+        Self {
+            status,
+            ..Self::from(error)
+        }
     }
 
     /// The problem as one line of JSON, for streams.
@@ -83,7 +86,9 @@ fn status(kind: ErrorKind) -> (u16, &'static str) {
 impl From<Error> for Problem {
     fn from(error: Error) -> Self {
         let (status, title) = status(error.kind);
-        let retry_after_ms = error.retry_after_ms.or(error.kind.is_retryable().then_some(RETRY_AFTER_MS));
+        let retry_after_ms = error
+            .retry_after_ms
+            .or(error.kind.is_retryable().then_some(RETRY_AFTER_MS));
         Self {
             uri: format!("urn:fleet-host:problem:{}", error.code),
             title: title.to_owned(),
@@ -104,9 +109,22 @@ impl From<Refusal> for Problem {
             return first.into();
         }
         let all = || std::iter::once(&first).chain(&more);
-        let reasons = all().map(|error| Reason { code: error.code.clone(), detail: error.message.clone(), details: error.details.clone() }).collect();
-        let detail = all().map(|error| error.message.as_str()).collect::<Vec<_>>().join("; ");
-        Self { detail, reasons, ..first.into() }
+        let reasons = all()
+            .map(|error| Reason {
+                code: error.code.clone(),
+                detail: error.message.clone(),
+                details: error.details.clone(),
+            })
+            .collect();
+        let detail = all()
+            .map(|error| error.message.as_str())
+            .collect::<Vec<_>>()
+            .join("; ");
+        Self {
+            detail,
+            reasons,
+            ..first.into()
+        }
     }
 }
 
@@ -115,7 +133,10 @@ impl IntoResponse for Problem {
         let status = StatusCode::from_u16(self.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
         let mut response = (status, self.to_json()).into_response();
         let headers = response.headers_mut();
-        headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/problem+json"));
+        headers.insert(
+            CONTENT_TYPE,
+            HeaderValue::from_static("application/problem+json"),
+        );
         if let Some(after) = self.retry_after_ms {
             headers.insert(RETRY_AFTER, HeaderValue::from(after.div_ceil(1_000)));
         }
@@ -147,16 +168,30 @@ mod tests {
             let problem = Problem::from(Error::new(kind, "c", "m"));
             assert_eq!((problem.status, problem.kind), (want, kind));
             let response = problem.into_response();
-            assert_eq!(response.headers().contains_key(RETRY_AFTER), kind.is_retryable(), "{kind:?}");
+            assert_eq!(
+                response.headers().contains_key(RETRY_AFTER),
+                kind.is_retryable(),
+                "{kind:?}"
+            );
             assert_eq!(response.headers()[CONTENT_TYPE], "application/problem+json");
         }
     }
 
     #[test]
     fn several_reasons_are_all_told_and_the_first_one_decides() {
-        let refusal = Refusal { first: Error::conflict("a", "one"), more: vec![Error::invalid("b", "two")] };
+        let refusal = Refusal {
+            first: Error::conflict("a", "one"),
+            more: vec![Error::invalid("b", "two")],
+        };
         let problem = Problem::from(refusal);
-        assert_eq!((problem.status, problem.code.as_str(), problem.detail.as_str()), (409, "a", "one; two"));
+        assert_eq!(
+            (
+                problem.status,
+                problem.code.as_str(),
+                problem.detail.as_str()
+            ),
+            (409, "a", "one; two")
+        );
         assert_eq!(problem.reasons.len(), 2);
     }
 }

@@ -16,7 +16,11 @@ impl<S: Send + Sync> FromRequestParts<S> for Target {
     async fn from_request_parts(parts: &mut Parts, state: &S) -> Result<Self, Problem> {
         match Path::<String>::from_request_parts(parts, state).await {
             Ok(Path(name)) => Ok(Self(name)),
-            Err(error) => Err(Error::invalid("invalid-path", format!("the path cannot be read: {}", error.body_text())).into()),
+            Err(error) => Err(Error::invalid(
+                "invalid-path",
+                format!("the path cannot be read: {}", error.body_text()),
+            )
+            .into()),
         }
     }
 }

@@ -1,8 +1,8 @@
 //! `/api/v1/workloads`.
 
 use axum::extract::State;
-use axum::http::header::CONTENT_TYPE;
 use axum::http::StatusCode;
+use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
 use fleet_model::workload::{Workload, WorkloadSpec, WorkloadState};
 use fleet_model::{Error, Label, WorkloadId};
@@ -10,7 +10,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use super::Api;
-use super::body::{Sent, Key};
+use super::body::{Key, Sent};
 use super::page::{self, Page};
 use super::params::Params;
 use super::problem::Problem;
@@ -34,29 +34,42 @@ pub(super) struct Nothing {}
 
 /// Workloads, oldest first.
 #[utoipa::path(
-    get, path = "/api/v1/workloads", tag = "workloads",
+    get, path = "/api/v1/workloads", operation_id = "list_workloads", tag = "workloads",
     params(
         ("limit" = Option<u32>, Query, description = "Entries on the page, 1 to 500; 100 if absent."),
         ("cursor" = Option<String>, Query, description = "`next` of the page before."),
         ("label" = Option<Vec<String>>, Query, description = "`KEY=VALUE`: only workloads with this label; repeat it for several."),
         ("state" = Option<WorkloadState>, Query, description = "Only workloads in this state.")
     ),
-    responses((status = 200, body = Page<Workload>), (status = "default", description = "a problem", content_type = "application/problem+json", body = Problem))
+    responses((status = 200, description = "a page of workloads", body = Page<Workload>), (status = "default", description = "a problem", content_type = "application/problem+json", body = Problem))
 )]
-pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<axum::Json<Page<Workload>>, Problem> {
+pub(super) async fn list(
+    State(api): State<Api>,
+    mut params: Params,
+) -> Result<axum::Json<Page<Workload>>, Problem> {
     let limit = page::limit(&mut params)?;
     let after = params.read::<WorkloadId>("cursor", "`next` of the page before")?;
-    let labels = params.all("label").iter().map(|text| label(text)).collect::<Result<Vec<_>, _>>()?;
+    let labels = params
+        .all("label")
+        .iter()
+        .map(|text| label(text))
+        .collect::<Result<Vec<_>, _>>()?;
     let state = params.text("state")?.map(|text| state(&text)).transpose()?;
     params.finish()?;
 
     let snapshot = api.inner.store.snapshot();
-    let rows = snapshot.state.workloads.values().filter(|row| after.is_none_or(|after| row.id > after));
+    let rows = snapshot
+        .state
+        .workloads
+        .values()
+        .filter(|row| after.is_none_or(|after| row.id > after));
     let mut items = Vec::new();
     for row in rows {
         let found = Found::at(&snapshot.state, row)?;
         let workload = view(&found, api.inner.registry.reach(row.node))?;
-        let fits = labels.iter().all(|(key, value)| workload.labels.get(key) == Some(value));
+        let fits = labels
+            .iter()
+            .all(|(key, value)| workload.labels.get(key) == Some(value));
         if fits && state.is_none_or(|state| workload.state == state) {
             items.push(workload);
         }
@@ -67,13 +80,16 @@ pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<a
     }
     let has_more = items.len() > limit;
     items.truncate(limit);
-    let next = items.last().filter(|_| has_more).map(|last| last.id.to_string());
+    let next = items
+        .last()
+        .filter(|_| has_more)
+        .map(|last| last.id.to_string());
     Ok(axum::Json(Page { items, next }))
 }
 
 /// Runs a program.
 #[utoipa::path(
-    post, path = "/api/v1/workloads", tag = "workloads",
+    post, path = "/api/v1/workloads", operation_id = "create_workload", tag = "workloads",
     params(("Idempotency-Key" = Option<String>, Header, description = "At most 255 characters: the same key and body within 24 hours give the same answer and one workload.")),
     request_body = WorkloadSpec,
     responses(
@@ -81,7 +97,12 @@ pub(super) async fn list(State(api): State<Api>, mut params: Params) -> Result<a
         (status = "default", description = "a problem; `reasons` has all of them where there are several", content_type = "application/problem+json", body = Problem)
     )
 )]
-pub(super) async fn create(State(api): State<Api>, key: Key, params: Params, body: Sent<WorkloadSpec>) -> Result<Response, Problem> {
+pub(super) async fn create(
+    State(api): State<Api>,
+    key: Key,
+    params: Params,
+    body: Sent<WorkloadSpec>,
+) -> Result<Response, Problem> {
     params.finish()?;
     let keyed = key.bind(&body.bytes);
     Ok(answer(api.inner.create_workload(body.value, keyed).await?))
@@ -89,20 +110,27 @@ pub(super) async fn create(State(api): State<Api>, key: Key, params: Params, bod
 
 /// One workload.
 #[utoipa::path(
-    get, path = "/api/v1/workloads/{name}", tag = "workloads",
+    get, path = "/api/v1/workloads/{name}", operation_id = "show_workload", tag = "workloads",
     params(("name" = String, Path, description = "Its id or its name.")),
-    responses((status = 200, body = Workload), (status = "default", description = "a problem", content_type = "application/problem+json", body = Problem))
+    responses((status = 200, description = "the workload", body = Workload), (status = "default", description = "a problem", content_type = "application/problem+json", body = Problem))
 )]
-pub(super) async fn show(State(api): State<Api>, Target(name): Target, params: Params) -> Result<axum::Json<Workload>, Problem> {
+pub(super) async fn show(
+    State(api): State<Api>,
+    Target(name): Target,
+    params: Params,
+) -> Result<axum::Json<Workload>, Problem> {
     params.finish()?;
     let snapshot = api.inner.store.snapshot();
     let found = find(&snapshot.state, &name)?;
-    Ok(axum::Json(view(&found, api.inner.registry.reach(found.at.node))?))
+    Ok(axum::Json(view(
+        &found,
+        api.inner.registry.reach(found.at.node),
+    )?))
 }
 
 /// Lets it run (again). Nothing happens if it does or is about to.
 #[utoipa::path(
-    post, path = "/api/v1/workloads/{name}/start", tag = "workloads",
+    post, path = "/api/v1/workloads/{name}/start", operation_id = "start_workload", tag = "workloads",
     params(
         ("name" = String, Path, description = "Its id or its name."),
         ("Idempotency-Key" = Option<String>, Header, description = "At most 255 characters: the same request within 24 hours gets the same answer.")
@@ -112,15 +140,23 @@ pub(super) async fn show(State(api): State<Api>, Target(name): Target, params: P
         (status = "default", description = "a problem", content_type = "application/problem+json", body = Problem)
     )
 )]
-pub(super) async fn start(State(api): State<Api>, Target(name): Target, key: Key, params: Params, body: Sent<Nothing>) -> Result<Response, Problem> {
+pub(super) async fn start(
+    State(api): State<Api>,
+    Target(name): Target,
+    key: Key,
+    params: Params,
+    body: Sent<Nothing>,
+) -> Result<Response, Problem> {
     params.finish()?;
     let keyed = key.bind(&body.bytes);
-    Ok(answer(api.inner.change_workload(name, Verb::Start, keyed).await?))
+    Ok(answer(
+        api.inner.change_workload(name, Verb::Start, keyed).await?,
+    ))
 }
 
 /// Lets it end; its workspace and logs stay. Nothing happens if it has.
 #[utoipa::path(
-    post, path = "/api/v1/workloads/{name}/stop", tag = "workloads",
+    post, path = "/api/v1/workloads/{name}/stop", operation_id = "stop_workload", tag = "workloads",
     params(
         ("name" = String, Path, description = "Its id or its name."),
         ("Idempotency-Key" = Option<String>, Header, description = "At most 255 characters: the same request within 24 hours gets the same answer.")
@@ -131,16 +167,24 @@ pub(super) async fn start(State(api): State<Api>, Target(name): Target, key: Key
         (status = "default", description = "a problem", content_type = "application/problem+json", body = Problem)
     )
 )]
-pub(super) async fn stop(State(api): State<Api>, Target(name): Target, key: Key, params: Params, body: Sent<Stop>) -> Result<Response, Problem> {
+pub(super) async fn stop(
+    State(api): State<Api>,
+    Target(name): Target,
+    key: Key,
+    params: Params,
+    body: Sent<Stop>,
+) -> Result<Response, Problem> {
     params.finish()?;
     let keyed = key.bind(&body.bytes);
-    let verb = Verb::Stop { grace_ms: body.value.grace_ms };
+    let verb = Verb::Stop {
+        grace_ms: body.value.grace_ms,
+    };
     Ok(answer(api.inner.change_workload(name, verb, keyed).await?))
 }
 
 /// Ends it and removes all that was made for it. It is shown as `removing` until its node has done that.
 #[utoipa::path(
-    delete, path = "/api/v1/workloads/{name}", tag = "workloads",
+    delete, path = "/api/v1/workloads/{name}", operation_id = "remove_workload", tag = "workloads",
     params(
         ("name" = String, Path, description = "Its id or its name."),
         ("grace_ms" = Option<u64>, Query, description = "How long the end may take before it becomes a kill, in milliseconds."),
@@ -151,11 +195,20 @@ pub(super) async fn stop(State(api): State<Api>, Target(name): Target, key: Key,
         (status = "default", description = "a problem", content_type = "application/problem+json", body = Problem)
     )
 )]
-pub(super) async fn remove(State(api): State<Api>, Target(name): Target, key: Key, mut params: Params) -> Result<Response, Problem> {
+pub(super) async fn remove(
+    State(api): State<Api>,
+    Target(name): Target,
+    key: Key,
+    mut params: Params,
+) -> Result<Response, Problem> {
     let grace_ms = params.read("grace_ms", "milliseconds")?;
     params.finish()?;
     let keyed = key.bind(&[]);
-    Ok(answer(api.inner.change_workload(name, Verb::Remove { grace_ms }, keyed).await?))
+    Ok(answer(
+        api.inner
+            .change_workload(name, Verb::Remove { grace_ms }, keyed)
+            .await?,
+    ))
 }
 
 fn answer(Answer { status, body }: Answer) -> Response {
@@ -165,14 +218,32 @@ fn answer(Answer { status, body }: Answer) -> Response {
 
 fn label(text: &str) -> Result<(Label, Label), Error> {
     let invalid = |why: String| Error::invalid("invalid-parameter", why).with("parameter", "label");
-    let (key, value) = text.split_once('=').ok_or_else(|| invalid(format!("`label={}` has no `=`: write KEY=VALUE", super::shorten(text))))?;
-    let read = |text: &str| text.parse::<Label>().map_err(|error| invalid(error.to_string()));
+    let (key, value) = text.split_once('=').ok_or_else(|| {
+        invalid(format!(
+            "`label={}` has no `=`: write KEY=VALUE",
+            super::shorten(text)
+        ))
+    })?;
+    let read = |text: &str| {
+        text.parse::<Label>()
+            .map_err(|error| invalid(error.to_string()))
+    };
     Ok((read(key)?, read(value)?))
 }
 
 fn state(text: &str) -> Result<WorkloadState, Error> {
-    WorkloadState::ALL.into_iter().find(|state| state.as_str() == text).ok_or_else(|| {
-        let known = WorkloadState::ALL.map(WorkloadState::as_str).join(", ");
-        Error::invalid("invalid-parameter", format!("`state={}` is no state: expected one of {known}", super::shorten(text))).with("parameter", "state")
-    })
+    WorkloadState::ALL
+        .into_iter()
+        .find(|state| state.as_str() == text)
+        .ok_or_else(|| {
+            let known = WorkloadState::ALL.map(WorkloadState::as_str).join(", ");
+            Error::invalid(
+                "invalid-parameter",
+                format!(
+                    "`state={}` is no state: expected one of {known}",
+                    super::shorten(text)
+                ),
+            )
+            .with("parameter", "state")
+        })
 }

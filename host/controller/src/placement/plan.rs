@@ -9,6 +9,9 @@ use fleet_model::{Error, ErrorKind, Name};
 use crate::session::Reach;
 use crate::state::NodeRow;
 
+/// When another try makes sense, in milliseconds.
+const RETRY_AFTER_MS: u32 = 1_000;
+
 /// A node, as far as placement looks at it.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Candidate<'a> {
@@ -48,26 +51,53 @@ enum Obstacle {
 /// The nearest node's obstacle decides kind and code: `no-backend`, `backend-rejected`,
 /// `backend-unusable`, `backend-not-ready`, `node-offline`; `no-node` where there is none at all.
 /// The message has the reason of every node.
-pub(crate) fn plan<'a>(backend: &Name, candidates: impl IntoIterator<Item = Candidate<'a>>) -> Result<Place<'a>, Error> {
+pub(crate) fn plan<'a>(
+    backend: &Name,
+    candidates: impl IntoIterator<Item = Candidate<'a>>,
+) -> Result<Place<'a>, Error> {
     let mut obstacles = Vec::new();
     for candidate in candidates {
         match judge(backend, candidate) {
-            Ok(plugin) => return Ok(Place { node: candidate.node.id, plugin }),
+            Ok(plugin) => {
+                return Ok(Place {
+                    node: candidate.node.id,
+                    plugin,
+                });
+            }
             Err(obstacle) => obstacles.push((candidate.node.name.as_str(), obstacle)),
         }
     }
     Err(refuse(backend, &obstacles))
 }
 
-fn judge<'a>(backend: &Name, Candidate { node, reach }: Candidate<'a>) -> Result<&'a Plugin, Obstacle> {
-    let mut named = node.plugins.iter().filter(|plugin| plugin.name == backend.as_str());
+fn judge<'a>(
+    backend: &Name,
+    Candidate { node, reach }: Candidate<'a>,
+) -> Result<&'a Plugin, Obstacle> {
+    let mut named = node
+        .plugins
+        .iter()
+        .filter(|plugin| plugin.name == backend.as_str());
     // Beside an active plugin there may be a rejected newcomer of the same name.
-    let plugin = named.clone().find(|plugin| plugin.state == PluginState::Active).or_else(|| named.next());
+    let plugin = named
+        .clone()
+        .find(|plugin| plugin.state == PluginState::Active)
+        .or_else(|| named.next());
     let Some(plugin) = plugin else {
-        let active = node.plugins.iter().filter(|plugin| plugin.state == PluginState::Active);
-        return Err(Obstacle::Absent(active.map(|plugin| plugin.name.clone()).collect()));
+        let active = node
+            .plugins
+            .iter()
+            .filter(|plugin| plugin.state == PluginState::Active);
+        return Err(Obstacle::Absent(
+            active.map(|plugin| plugin.name.clone()).collect(),
+        ));
     };
-    let reason = || plugin.reason.clone().unwrap_or_else(|| "no reason given".to_owned());
+    let reason = || {
+        plugin
+            .reason
+            .clone()
+            .unwrap_or_else(|| "no reason given".to_owned())
+    };
     match (plugin.state, plugin.usable, reach) {
         (PluginState::Rejected, ..) => Err(Obstacle::Rejected(reason())),
         (PluginState::Active, false, _) => Err(Obstacle::Unusable(reason())),
@@ -79,19 +109,53 @@ fn judge<'a>(backend: &Name, Candidate { node, reach }: Candidate<'a>) -> Result
 
 fn refuse(backend: &Name, obstacles: &[(&str, Obstacle)]) -> Error {
     let Some((_, nearest)) = obstacles.iter().max_by_key(|(_, obstacle)| obstacle) else {
-        return Error::unavailable("no-node", "no node has joined yet: try again when one has");
+        let error = Error::unavailable("no-node", "no node has joined yet: try again when one has");
+        return Error {
+            retry_after_ms: Some(RETRY_AFTER_MS),
+            ..error
+        };
     };
     let (kind, code, remedy) = match nearest {
-        Obstacle::Absent(_) => (ErrorKind::Invalid, "no-backend", "name one of those, or put the plugin into the node's plugin folder"),
-        Obstacle::Rejected(_) => (ErrorKind::Unsupported, "backend-rejected", "mend the plugin or its grant; `fleet-host plugin ls` shows it"),
-        Obstacle::Unusable(_) => (ErrorKind::Unavailable, "backend-unusable", "put that right on the node, then try again"),
-        Obstacle::NotReady(_) => (ErrorKind::Unavailable, "backend-not-ready", "try again in a moment"),
-        Obstacle::Offline => (ErrorKind::Unavailable, "node-offline", "try again when the node is back"),
+        Obstacle::Absent(_) => (
+            ErrorKind::Invalid,
+            "no-backend",
+            "name one of those, or put the plugin into the node's plugin folder",
+        ),
+        Obstacle::Rejected(_) => (
+            ErrorKind::Unsupported,
+            "backend-rejected",
+            "mend the plugin or its grant; `fleet-host plugin ls` shows it",
+        ),
+        Obstacle::Unusable(_) => (
+            ErrorKind::Unavailable,
+            "backend-unusable",
+            "put that right on the node, then try again",
+        ),
+        Obstacle::NotReady(_) => (
+            ErrorKind::Unavailable,
+            "backend-not-ready",
+            "try again in a moment",
+        ),
+        Obstacle::Offline => (
+            ErrorKind::Unavailable,
+            "node-offline",
+            "try again when the node is back",
+        ),
     };
-    let reasons: Vec<_> = obstacles.iter().map(|(node, obstacle)| format!("node {node}: {obstacle}")).collect();
+    let reasons: Vec<_> = obstacles
+        .iter()
+        .map(|(node, obstacle)| format!("node {node}: {obstacle}"))
+        .collect();
     Error {
-        retry_after_ms: kind.is_retryable().then_some(1_000),
-        ..Error::new(kind, code, format!("no node can run backend `{backend}` ({}): {remedy}", reasons.join("; ")))
+        retry_after_ms: kind.is_retryable().then_some(RETRY_AFTER_MS),
+        ..Error::new(
+            kind,
+            code,
+            format!(
+                "no node can run backend `{backend}` ({}): {remedy}",
+                reasons.join("; ")
+            ),
+        )
     }
 }
 

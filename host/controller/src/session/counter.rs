@@ -15,7 +15,10 @@ use crate::state::SessionCounter;
 pub(super) fn issue(known: Option<SessionCounter>, shown: u64) -> Result<SessionCounter, Error> {
     let fits = known.is_none_or(|known| shown == known.issued || shown == known.confirmed);
     match (fits, shown.checked_add(1)) {
-        (true, Some(issued)) => Ok(SessionCounter { issued, confirmed: shown }),
+        (true, Some(issued)) => Ok(SessionCounter {
+            issued,
+            confirmed: shown,
+        }),
         _ => {
             let expected = known.map_or(0, |known| known.issued);
             Err(Error::denied(
@@ -37,7 +40,10 @@ pub(super) fn issue(known: Option<SessionCounter>, shown: u64) -> Result<Session
 /// `conflict` (`session-replaced`) when a later one was issued meanwhile.
 pub(super) fn confirm(known: SessionCounter, session: u64) -> Result<SessionCounter, Error> {
     if known.issued == session && known.confirmed < session {
-        Ok(SessionCounter { issued: session, confirmed: session })
+        Ok(SessionCounter {
+            issued: session,
+            confirmed: session,
+        })
     } else {
         Err(replaced())
     }
@@ -48,11 +54,18 @@ pub(super) fn confirm(known: SessionCounter, session: u64) -> Result<SessionCoun
 /// # Errors
 /// `conflict` (`session-replaced`).
 pub(super) fn check(known: SessionCounter, session: u64) -> Result<(), Error> {
-    if known.issued == session && known.confirmed == session { Ok(()) } else { Err(replaced()) }
+    if known.issued == session && known.confirmed == session {
+        Ok(())
+    } else {
+        Err(replaced())
+    }
 }
 
 fn replaced() -> Error {
-    Error::conflict("session-replaced", "a later session of this node has taken over")
+    Error::conflict(
+        "session-replaced",
+        "a later session of this node has taken over",
+    )
 }
 
 #[cfg(test)]
@@ -83,7 +96,10 @@ mod tests {
         ] {
             assert_eq!(issue(known, shown).ok(), want, "{known:?} {shown}");
         }
-        assert_eq!(issue(Some(counter(2, 2)), 1).unwrap_err().code, "session-counter");
+        assert_eq!(
+            issue(Some(counter(2, 2)), 1).unwrap_err().code,
+            "session-counter"
+        );
     }
 
     #[test]

@@ -42,11 +42,12 @@ impl End {
     /// What the node is told, if it can be told anything.
     pub(super) fn goodbye(&self) -> Option<String> {
         match self {
-            Self::Link(LinkError::Malformed(_) | LinkError::TooLarge { .. }) | Self::OutOfTurn(_) => {
-                Some("the session broke its protocol".to_owned())
-            }
+            Self::Link(LinkError::Malformed(_) | LinkError::TooLarge { .. })
+            | Self::OutOfTurn(_) => Some("the session broke its protocol".to_owned()),
             Self::Link(_) | Self::Refused(_) | Self::Slow | Self::Goodbye(_) => None,
-            Self::Silent | Self::Replaced | Self::Stopping | Self::Unwritable(_) => Some(self.to_string()),
+            Self::Silent | Self::Replaced | Self::Stopping | Self::Unwritable(_) => {
+                Some(self.to_string())
+            }
         }
     }
 

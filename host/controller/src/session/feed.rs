@@ -18,41 +18,70 @@ const PART_ITEMS: usize = 500;
 const PART_BYTES: usize = 2 * 1024 * 1024;
 
 /// Everything the node should have.
-pub(super) fn full_set(rows: Vec<Arc<ItemRow>>, at: Seen) -> impl Iterator<Item = ControllerMessage> + Send + use<> {
+pub(super) fn full_set(
+    rows: Vec<Arc<ItemRow>>,
+    at: Seen,
+) -> impl Iterator<Item = ControllerMessage> + Send + use<> {
     let mut parts = parts(rows, |_, _| true);
     if parts.is_empty() {
         parts.push(Vec::new());
     }
     let count = parts.len();
-    parts.into_iter().enumerate().map(move |(index, rows)| ControllerMessage::FullSet {
-        at,
-        items: stated(&rows),
-        last: index + 1 == count,
-    })
+    parts
+        .into_iter()
+        .enumerate()
+        .map(move |(index, rows)| ControllerMessage::FullSet {
+            at,
+            items: stated(&rows),
+            last: index + 1 == count,
+        })
 }
 
 /// Those of a node's items that have changed since `after`, oldest change first.
-pub(super) fn changed<'a>(rows: impl Iterator<Item = &'a Arc<ItemRow>>, after: Revision) -> Vec<Arc<ItemRow>> {
-    let mut changed: Vec<_> = rows.filter(|row| row.generation.0 > after.0).cloned().collect();
+pub(super) fn changed<'a>(
+    rows: impl Iterator<Item = &'a Arc<ItemRow>>,
+    after: Revision,
+) -> Vec<Arc<ItemRow>> {
+    let mut changed: Vec<_> = rows
+        .filter(|row| row.generation.0 > after.0)
+        .cloned()
+        .collect();
     changed.sort_by_key(|row| row.generation);
     changed
 }
 
 /// What has changed since `after`. Nothing where nothing has.
-pub(super) fn deltas(changed: Vec<Arc<ItemRow>>, after: Revision, at: Seen) -> impl Iterator<Item = ControllerMessage> + Send + use<> {
+pub(super) fn deltas(
+    changed: Vec<Arc<ItemRow>>,
+    after: Revision,
+    at: Seen,
+) -> impl Iterator<Item = ControllerMessage> + Send + use<> {
     let parts = parts(changed, |last, next| last.generation != next.generation);
     let count = parts.len();
     let mut after = after;
     parts.into_iter().enumerate().map(move |(index, rows)| {
         let is_last = index + 1 == count;
-        let reached = rows.last().filter(|_| !is_last).map_or(at.revision, |row| Revision(row.generation.0));
+        let reached = rows
+            .last()
+            .filter(|_| !is_last)
+            .map_or(at.revision, |row| Revision(row.generation.0));
         let follows = std::mem::replace(&mut after, reached);
-        ControllerMessage::Delta { after: follows, at: Seen { revision: reached, ..at }, items: stated(&rows) }
+        ControllerMessage::Delta {
+            after: follows,
+            at: Seen {
+                revision: reached,
+                ..at
+            },
+            items: stated(&rows),
+        }
     })
 }
 
 /// Cuts a list where a part is full and `may_cut` between two neighbours.
-fn parts(rows: Vec<Arc<ItemRow>>, may_cut: impl Fn(&ItemRow, &ItemRow) -> bool) -> Vec<Vec<Arc<ItemRow>>> {
+fn parts(
+    rows: Vec<Arc<ItemRow>>,
+    may_cut: impl Fn(&ItemRow, &ItemRow) -> bool,
+) -> Vec<Vec<Arc<ItemRow>>> {
     let mut parts: Vec<Vec<Arc<ItemRow>>> = Vec::new();
     let mut bytes = 0;
     for row in rows {
@@ -98,7 +127,10 @@ mod tests {
     fn row(key: usize, generation: u64, intent: &str) -> Arc<ItemRow> {
         Arc::new(ItemRow {
             node: NodeId::new(1, 1),
-            id: ItemKey { kind: workload_kind(), key: key.to_string() },
+            id: ItemKey {
+                kind: workload_kind(),
+                key: key.to_string(),
+            },
             generation: Generation(generation),
             intent: Value::String(intent.to_owned()),
             standing: Standing::Wanted,
@@ -111,18 +143,38 @@ mod tests {
     }
 
     fn at(revision: u64) -> Seen {
-        Seen { store: StoreId::new(1, 1), incarnation: Incarnation(1), revision: Revision(revision) }
+        Seen {
+            store: StoreId::new(1, 1),
+            incarnation: Incarnation(1),
+            revision: Revision(revision),
+        }
     }
 
     #[test]
     fn a_full_set_is_whole_in_any_number_of_parts_and_an_empty_one_is_said() {
-        for (count, bytes, parts) in [(0, 1, 1), (1, 1, 1), (500, 1, 1), (501, 1, 2), (1_200, 1, 3), (5, 1_000_000, 3)] {
-            let rows = (0..count).map(|key| row(key, 1, &"x".repeat(bytes))).collect();
+        for (count, bytes, parts) in [
+            (0, 1, 1),
+            (1, 1, 1),
+            (500, 1, 1),
+            (501, 1, 2),
+            (1_200, 1, 3),
+            (5, 1_000_000, 3),
+        ] {
+            let rows = (0..count)
+                .map(|key| row(key, 1, &"x".repeat(bytes)))
+                .collect();
             let messages: Vec<_> = full_set(rows, at(9)).collect();
             assert_eq!(messages.len(), parts, "{count} of {bytes}");
             let mut total = 0;
             for (index, message) in messages.iter().enumerate() {
-                let ControllerMessage::FullSet { at: place, items, last } = message else { panic!("{message:?}") };
+                let ControllerMessage::FullSet {
+                    at: place,
+                    items,
+                    last,
+                } = message
+                else {
+                    panic!("{message:?}")
+                };
                 assert_eq!((*place, *last), (at(9), index + 1 == parts));
                 total += items.len();
             }
@@ -132,13 +184,19 @@ mod tests {
 
     #[test]
     fn parts_of_a_delta_follow_each_other_and_end_at_the_newest_place() {
-        let rows: Vec<_> = (0..1_201).map(|key| row(key, u64::try_from(key).unwrap() + 3, "")).rev().collect();
-        let messages: Vec<_> = deltas(changed(rows.iter(), Revision(2)), Revision(2), at(2_000)).collect();
+        let rows: Vec<_> = (0..1_201)
+            .map(|key| row(key, u64::try_from(key).unwrap() + 3, ""))
+            .rev()
+            .collect();
+        let messages: Vec<_> =
+            deltas(changed(rows.iter(), Revision(2)), Revision(2), at(2_000)).collect();
         assert_eq!(messages.len(), 3);
         let mut place = Revision(2);
         let mut generations = Vec::new();
         for message in messages {
-            let ControllerMessage::Delta { after, at, items } = message else { panic!("{message:?}") };
+            let ControllerMessage::Delta { after, at, items } = message else {
+                panic!("{message:?}")
+            };
             assert_eq!(after, place);
             place = at.revision;
             assert!(items.iter().all(|item| item.generation.0 <= place.0));
@@ -150,9 +208,21 @@ mod tests {
 
     #[test]
     fn one_generation_is_never_cut_and_old_items_are_not_said_again() {
-        let rows: Vec<_> = (0..700).map(|key| row(key, 5, "")).chain([row(700, 4, "")]).collect();
-        let messages: Vec<_> = deltas(changed(rows.iter(), Revision(4)), Revision(4), at(6)).collect();
+        let rows: Vec<_> = (0..700)
+            .map(|key| row(key, 5, ""))
+            .chain([row(700, 4, "")])
+            .collect();
+        let messages: Vec<_> =
+            deltas(changed(rows.iter(), Revision(4)), Revision(4), at(6)).collect();
         assert_eq!(messages.len(), 1);
-        assert_eq!(deltas(changed([row(1, 4, "")].iter(), Revision(4)), Revision(4), at(6)).count(), 0);
+        assert_eq!(
+            deltas(
+                changed([row(1, 4, "")].iter(), Revision(4)),
+                Revision(4),
+                at(6)
+            )
+            .count(),
+            0
+        );
     }
 }

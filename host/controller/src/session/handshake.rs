@@ -31,7 +31,11 @@ pub(super) async fn shake(inner: &Arc<Inner>, link: &mut Link) -> Result<Settled
     let welcome = match welcome(inner, &hello).await {
         Ok(welcome) => welcome,
         Err(error) => {
-            link.sender.send(&ControllerMessage::Refused { error: error.clone() }).await?;
+            link.sender
+                .send(&ControllerMessage::Refused {
+                    error: error.clone(),
+                })
+                .await?;
             return Err(End::Refused(error));
         }
     };
@@ -52,7 +56,10 @@ pub(super) async fn shake(inner: &Arc<Inner>, link: &mut Link) -> Result<Settled
         _ => return Err(End::OutOfTurn("something else than its confirmation")),
     }
     let journal = inner.journal();
-    inner.store.write(move |tx| presence::begin(tx, journal, *hello, session)).await?;
+    inner
+        .store
+        .write(move |tx| presence::begin(tx, journal, *hello, session))
+        .await?;
     Ok(Settled { node, session })
 }
 
@@ -80,18 +87,33 @@ async fn welcome(inner: &Arc<Inner>, hello: &Hello) -> Result<Welcome, Error> {
         WriteError::Refused(error) => error,
         other => crate::refusal::write_failed(other),
     })?;
-    Ok(Welcome { protocol, session: row.session, outbox: row.outbox })
+    Ok(Welcome {
+        protocol,
+        session: row.session,
+        outbox: row.outbox,
+    })
 }
 
 /// Issues the next counter, durably.
 fn issue(tx: &mut Tx<'_, ControllerState>, hello: Hello, now_ms: u64) -> Result<NodeRow, Error> {
     let known = tx.get::<NodeRow>(&hello.node);
     let session = counter::issue(known.as_ref().map(|known| known.session), hello.session)?;
-    let fresh = Outbox { id: hello.outbox, seq: 0 };
+    let fresh = Outbox {
+        id: hello.outbox,
+        seq: 0,
+    };
     let row = match known {
         Some(known) => {
-            let outbox = if known.outbox.id == hello.outbox { known.outbox } else { fresh };
-            NodeRow { session, outbox, ..NodeRow::clone(&known) }
+            let outbox = if known.outbox.id == hello.outbox {
+                known.outbox
+            } else {
+                fresh
+            };
+            NodeRow {
+                session,
+                outbox,
+                ..NodeRow::clone(&known)
+            }
         }
         None => NodeRow {
             id: hello.node,

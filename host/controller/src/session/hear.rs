@@ -31,19 +31,30 @@ pub(super) async fn hear(
         heard.again(inner.clock.as_ref());
         let journal = inner.journal();
         match message {
-            NodeMessage::Heartbeat { sent_boot_ms } => ask(replies, Reply::Heartbeat { sent_boot_ms }).await?,
+            NodeMessage::Heartbeat { sent_boot_ms } => {
+                ask(replies, Reply::Heartbeat { sent_boot_ms }).await?
+            }
             NodeMessage::Status { statuses } => {
-                let ignored = inner.store.write(move |tx| report::statuses(tx, journal, settled, statuses)).await?;
+                let ignored = inner
+                    .store
+                    .write(move |tx| report::statuses(tx, journal, settled, statuses))
+                    .await?;
                 for item in ignored {
                     tracing::warn!(%node, %item, "the node reports an item or a generation this controller never stated; ignored");
                 }
             }
             NodeMessage::Outbox { packets } => {
-                let seq = inner.store.write(move |tx| report::outbox(tx, journal, settled, packets)).await?;
+                let seq = inner
+                    .store
+                    .write(move |tx| report::outbox(tx, journal, settled, packets))
+                    .await?;
                 ask(replies, Reply::OutboxStored { seq }).await?;
             }
             NodeMessage::Plugins { plugins } => {
-                inner.store.write(move |tx| presence::plugins(tx, journal, node, session, plugins)).await?;
+                inner
+                    .store
+                    .write(move |tx| presence::plugins(tx, journal, node, session, plugins))
+                    .await?;
             }
             NodeMessage::WantFullSet => ask(replies, Reply::FullSet).await?,
             NodeMessage::ControllerBehind { seen } => {

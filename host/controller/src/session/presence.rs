@@ -18,7 +18,12 @@ type Write<'a, 'b> = &'a mut Tx<'b, ControllerState>;
 ///
 /// # Errors
 /// When a later session was issued meanwhile.
-pub(super) fn begin(tx: Write<'_, '_>, journal: Journal, hello: Hello, session: u64) -> Result<(), Error> {
+pub(super) fn begin(
+    tx: Write<'_, '_>,
+    journal: Journal,
+    hello: Hello,
+    session: u64,
+) -> Result<(), Error> {
     let known = row(tx, hello.node)?;
     let row = NodeRow {
         id: known.id,
@@ -33,8 +38,14 @@ pub(super) fn begin(tx: Write<'_, '_>, journal: Journal, hello: Hello, session: 
         host_version: hello.host_version,
         connection: Connection::Connected,
     };
-    let mut event = about_node("node.connected", &row, format!("session {session} of fleet-host {}", row.host_version));
-    event.details.insert("session".to_owned(), session.to_string());
+    let mut event = about_node(
+        "node.connected",
+        &row,
+        format!("session {session} of fleet-host {}", row.host_version),
+    );
+    event
+        .details
+        .insert("session".to_owned(), session.to_string());
     journal.record(tx, event);
     record_plugins(tx, journal, &known.plugins, &row);
     tx.put(row);
@@ -45,11 +56,20 @@ pub(super) fn begin(tx: Write<'_, '_>, journal: Journal, hello: Hello, session: 
 ///
 /// # Errors
 /// When a later session was issued meanwhile.
-pub(super) fn plugins(tx: Write<'_, '_>, journal: Journal, node: NodeId, session: u64, plugins: Vec<Plugin>) -> Result<(), Error> {
+pub(super) fn plugins(
+    tx: Write<'_, '_>,
+    journal: Journal,
+    node: NodeId,
+    session: u64,
+    plugins: Vec<Plugin>,
+) -> Result<(), Error> {
     let known = row(tx, node)?;
     counter::check(known.session, session)?;
     if known.plugins != plugins {
-        let now = NodeRow { plugins, ..known.clone() };
+        let now = NodeRow {
+            plugins,
+            ..known.clone()
+        };
         record_plugins(tx, journal, &known.plugins, &now);
         tx.put(now);
     }
@@ -75,13 +95,19 @@ pub(super) fn end(
         Connection::Connected | Connection::Disconnected => "node.disconnected",
     };
     journal.record(tx, about_node(kind, &known, reason));
-    tx.put(NodeRow { connection, last_seen_ms, ..known });
+    tx.put(NodeRow {
+        connection,
+        last_seen_ms,
+        ..known
+    });
     Ok(())
 }
 
 /// The row of a node that has said hello.
 pub(super) fn row(tx: &Tx<'_, ControllerState>, node: NodeId) -> Result<NodeRow, Error> {
-    let row = tx.get::<NodeRow>(&node).ok_or_else(|| Error::not_found("node-gone", "the node was removed"))?;
+    let row = tx
+        .get::<NodeRow>(&node)
+        .ok_or_else(|| Error::not_found("node-gone", "the node was removed"))?;
     Ok(NodeRow::clone(&row))
 }
 
@@ -93,17 +119,40 @@ fn record_plugins(tx: Write<'_, '_>, journal: Journal, before: &[Plugin], node: 
 
 /// What to tell of plugins that have come to rest since. Pure.
 fn plugin_events(before: &[Plugin], node: &NodeRow) -> Vec<Event> {
-    let same = |a: &Plugin, b: &Plugin| (&a.name, &a.file, &a.digest, a.state, &a.reason) == (&b.name, &b.file, &b.digest, b.state, &b.reason);
-    let news = node.plugins.iter().filter(|now| now.state.is_settled() && !before.iter().any(|before| same(before, now)));
+    let same = |a: &Plugin, b: &Plugin| {
+        (&a.name, &a.file, &a.digest, a.state, &a.reason)
+            == (&b.name, &b.file, &b.digest, b.state, &b.reason)
+    };
+    let news = node
+        .plugins
+        .iter()
+        .filter(|now| now.state.is_settled() && !before.iter().any(|before| same(before, now)));
     news.map(|plugin| {
         let (kind, message) = match (plugin.state, &plugin.reason) {
-            (PluginState::Rejected, reason) => ("plugin.rejected", reason.clone().unwrap_or_default()),
-            (_, Some(reason)) => ("plugin.active", format!("active; cannot be used on this machine: {reason}")),
+            (PluginState::Rejected, reason) => {
+                ("plugin.rejected", reason.clone().unwrap_or_default())
+            }
+            (_, Some(reason)) => (
+                "plugin.active",
+                format!("active; cannot be used on this machine: {reason}"),
+            ),
             (_, None) => ("plugin.active", "active".to_owned()),
         };
-        let facts = [("version", &plugin.version), ("digest", &plugin.digest), ("file", &Some(plugin.file.clone())), ("node", &Some(node.name.clone()))];
-        let details: BTreeMap<_, _> = facts.into_iter().filter_map(|(name, fact)| Some((name.to_owned(), fact.clone()?))).collect();
-        Event { name: Some(plugin.name.clone()), details, ..plain(kind, plugin.name.clone(), message) }
+        let facts = [
+            ("version", &plugin.version),
+            ("digest", &plugin.digest),
+            ("file", &Some(plugin.file.clone())),
+            ("node", &Some(node.name.clone())),
+        ];
+        let details: BTreeMap<_, _> = facts
+            .into_iter()
+            .filter_map(|(name, fact)| Some((name.to_owned(), fact.clone()?)))
+            .collect();
+        Event {
+            name: Some(plugin.name.clone()),
+            details,
+            ..plain(kind, plugin.name.clone(), message)
+        }
     })
     .collect()
 }

@@ -42,7 +42,10 @@ pub(crate) struct Heard {
 impl Heard {
     /// Now.
     pub(crate) fn now(clock: &dyn fleet_seam::Clock) -> Self {
-        Self { boot_ms: clock.boot_ms().into(), unix_ms: clock.unix_ms().into() }
+        Self {
+            boot_ms: clock.boot_ms().into(),
+            unix_ms: clock.unix_ms().into(),
+        }
     }
 
     /// It was heard again.
@@ -98,7 +101,11 @@ impl Registry {
 
     /// Whether a node can be told something now.
     pub(crate) fn reach(&self, node: NodeId) -> Reach {
-        if self.lock().contains_key(&node) { Reach::Online } else { Reach::Offline }
+        if self.lock().contains_key(&node) {
+            Reach::Online
+        } else {
+            Reach::Offline
+        }
     }
 
     /// How many sessions stand.

@@ -31,14 +31,22 @@ pub(super) fn statuses(
     let mut ignored = Vec::new();
     for status in statuses {
         match tx.get::<ItemRow>(&item_key(node, &status.id)) {
-            Some(row) if status.generation <= row.generation => one(tx, journal, &row, status, session),
+            Some(row) if status.generation <= row.generation => {
+                one(tx, journal, &row, status, session)
+            }
             _ => ignored.push(status.id),
         }
     }
     Ok(ignored)
 }
 
-fn one(tx: &mut Tx<'_, ControllerState>, journal: Journal, row: &ItemRow, status: ItemStatus, session: u64) {
+fn one(
+    tx: &mut Tx<'_, ControllerState>,
+    journal: Journal,
+    row: &ItemRow,
+    status: ItemStatus,
+    session: u64,
+) {
     if row.is_tombstone() && status.phase == Phase::Removed && status.generation == row.generation {
         return forget(tx, journal, row);
     }
@@ -48,7 +56,11 @@ fn one(tx: &mut Tx<'_, ControllerState>, journal: Journal, row: &ItemRow, status
     if let Some(event) = observed(row, &status) {
         journal.record(tx, event);
     }
-    tx.put(ItemRow { status: Some(status), reported_in: session, ..row.clone() });
+    tx.put(ItemRow {
+        status: Some(status),
+        reported_in: session,
+        ..row.clone()
+    });
 }
 
 /// The node has acknowledged a tombstone: nothing of the item is left anywhere.
@@ -62,7 +74,15 @@ fn forget(tx: &mut Tx<'_, ControllerState>, journal: Journal, row: &ItemRow) {
         name = Some(at.name.to_string());
     }
     tx.delete::<ItemRow>(&item_key(row.node, &row.id));
-    journal.record(tx, about_item("workload.removed", row, name, "gone with all that was made for it"));
+    journal.record(
+        tx,
+        about_item(
+            "workload.removed",
+            row,
+            name,
+            "gone with all that was made for it",
+        ),
+    );
 }
 
 /// The event that a report means something new: a state, or a generation the node has caught up
@@ -74,7 +94,9 @@ fn observed(row: &ItemRow, status: &ItemStatus) -> Option<Event> {
         return None;
     }
     let (generation, state): (_, WorkloadState) = now;
-    let name = WorkloadIntent::deserialize(&row.intent).ok().map(|intent| intent.name.to_string());
+    let name = WorkloadIntent::deserialize(&row.intent)
+        .ok()
+        .map(|intent| intent.name.to_string());
     let mut event = about_item("workload.observed", row, name, state.as_str());
     event.generation = Some(generation);
     event.details.insert("state".to_owned(), state.to_string());
@@ -98,12 +120,17 @@ pub(super) fn outbox(
         if packet.seq > seq {
             seq = packet.seq;
             let mut event = packet.event;
-            event.details.insert("node_at_ms".to_owned(), packet.at_ms.to_string());
+            event
+                .details
+                .insert("node_at_ms".to_owned(), packet.at_ms.to_string());
             journal.record(tx, event);
         }
     }
     if seq > row.outbox.seq {
-        tx.put(NodeRow { outbox: Outbox { seq, ..row.outbox }, ..row });
+        tx.put(NodeRow {
+            outbox: Outbox { seq, ..row.outbox },
+            ..row
+        });
     }
     Ok(seq)
 }

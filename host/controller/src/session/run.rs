@@ -14,9 +14,9 @@ use tokio_util::task::AbortOnDropHandle;
 use super::end::End;
 use super::handshake::{self, Settled};
 use super::hear::hear;
+use super::presence;
 use super::registry::{Heard, Live};
 use super::say::say;
-use super::presence;
 use crate::controller::Inner;
 
 /// Answers that may wait to be sent; past that the node is not heard until they are.
@@ -27,7 +27,10 @@ const GOODBYE: Duration = Duration::from_secs(1);
 
 /// Runs a session until it ends or `stop`.
 pub(super) async fn run(inner: Arc<Inner>, connection: Connection, stop: CancellationToken) {
-    let Connection { control: mut link, bulk } = connection;
+    let Connection {
+        control: mut link,
+        bulk,
+    } = connection;
     let handshake = Duration::from_millis(inner.options.limits.handshake_ms);
     let settled = tokio::select! {
         settled = handshake::shake(&inner, &mut link) => settled,
@@ -76,7 +79,10 @@ async fn silence(inner: &Inner, heard: &Heard) {
         if silent_ms >= limit_ms {
             return;
         }
-        inner.clock.sleep(Duration::from_millis(limit_ms - silent_ms)).await;
+        inner
+            .clock
+            .sleep(Duration::from_millis(limit_ms - silent_ms))
+            .await;
     }
 }
 
@@ -95,7 +101,10 @@ async fn write_down(inner: &Inner, settled: Settled, heard: &Heard, end: &End) {
     let journal = inner.journal();
     let (how, reason) = ((end.connection(), heard.unix_ms()), end.to_string());
     let Settled { node, session } = settled;
-    let written = inner.store.write(move |tx| presence::end(tx, journal, node, session, how, reason)).await;
+    let written = inner
+        .store
+        .write(move |tx| presence::end(tx, journal, node, session, how, reason))
+        .await;
     if let Err(error) = written
         && !matches!(end, End::Replaced)
     {
@@ -109,7 +118,9 @@ fn log(end: &End, settled: Option<Settled>) {
         (End::Stopping | End::Goodbye(_), settled) => {
             tracing::info!(%end, node = settled.map(|settled| settled.node.to_string()), "a session ended");
         }
-        (_, Some(Settled { node, session })) => tracing::warn!(%node, session, %end, cause, "a session ended"),
+        (_, Some(Settled { node, session })) => {
+            tracing::warn!(%node, session, %end, cause, "a session ended")
+        }
         (_, None) => tracing::warn!(%end, cause, "a handshake failed"),
     }
 }

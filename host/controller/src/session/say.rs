@@ -89,12 +89,21 @@ async fn full_set(
             is_asked_again |= answer(sender, reply).await?;
         }
     }
-    *told = Some(Told { said: at.revision, looked: at.revision.0 });
+    *told = Some(Told {
+        said: at.revision,
+        looked: at.revision.0,
+    });
     Ok(is_asked_again)
 }
 
 /// States what has changed, if anything has.
-async fn deltas(inner: &Inner, node: NodeId, sender: &mut LinkSender, before: Told, told: &mut Option<Told>) -> Result<bool, End> {
+async fn deltas(
+    inner: &Inner,
+    node: NodeId,
+    sender: &mut LinkSender,
+    before: Told,
+    told: &mut Option<Told>,
+) -> Result<bool, End> {
     let snapshot = inner.store.snapshot();
     if snapshot.revision == before.looked {
         return Ok(false);
@@ -107,7 +116,10 @@ async fn deltas(inner: &Inner, node: NodeId, sender: &mut LinkSender, before: To
         sender.send(&message).await?;
         said = at.revision;
     }
-    *told = Some(Told { said, looked: at.revision.0 });
+    *told = Some(Told {
+        said,
+        looked: at.revision.0,
+    });
     Ok(false)
 }
 

@@ -11,7 +11,11 @@ use super::run::run;
 use crate::controller::Inner;
 
 /// Serves until `stop` or until the store has failed, and returns when the last session has ended.
-pub(crate) async fn serve(inner: &Arc<Inner>, mut listener: impl Listener, stop: CancellationToken) {
+pub(crate) async fn serve(
+    inner: &Arc<Inner>,
+    mut listener: impl Listener,
+    stop: CancellationToken,
+) {
     let ending = CancellationToken::new();
     let mut sessions = JoinSet::new();
     // Accepting need not be cancel-safe: it is polled until the end, and one dialler waits in between.
@@ -49,6 +53,9 @@ pub(crate) async fn serve(inner: &Arc<Inner>, mut listener: impl Listener, stop:
 
 fn look(ended: Result<(), JoinError>) {
     if let Err(error) = ended {
-        tracing::error!(error = &error as &dyn std::error::Error, "a session's task failed");
+        tracing::error!(
+            error = &error as &dyn std::error::Error,
+            "a session's task failed"
+        );
     }
 }

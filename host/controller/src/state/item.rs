@@ -58,7 +58,13 @@ impl ItemRow {
             Standing::Wanted => (Some(self.intent.clone()), None),
             Standing::Tombstone { grace_ms } => (None, grace_ms),
         };
-        Item { id: self.id.clone(), generation: self.generation, intent, grace_ms, mode: self.mode }
+        Item {
+            id: self.id.clone(),
+            generation: self.generation,
+            intent,
+            grace_ms,
+            mode: self.mode,
+        }
     }
 }
 

@@ -52,5 +52,9 @@ const FIRST_LIFE: Incarnation = Incarnation(1);
 
 /// The truth that a snapshot states.
 pub(crate) fn truth(store: StoreId, snapshot: &Snapshot<ControllerState>) -> Seen {
-    Seen { store, incarnation: FIRST_LIFE, revision: Revision(snapshot.revision) }
+    Seen {
+        store,
+        incarnation: FIRST_LIFE,
+        revision: Revision(snapshot.revision),
+    }
 }

@@ -9,7 +9,8 @@ use futures::StreamExt;
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::support::{Bench, Scripted, TOKEN, within};
+use super::scripted::Scripted;
+use super::support::{Bench, TOKEN, within};
 
 /// What the scripted node does with a request for a log.
 enum Script {
@@ -62,9 +63,19 @@ fn line(bytes: &[u8], complete: bool) -> Bytes {
 }
 
 async fn lines(bench: &Bench, query: &str) -> Vec<Value> {
-    let answer = bench.get(&format!("/api/v1/workloads/web/logs{query}")).await;
-    assert_eq!((answer.status.as_u16(), &answer.headers["content-type"]), (200, &"application/x-ndjson".parse().unwrap()), "{answer:?}");
-    answer.text.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+    let answer = bench
+        .get(&format!("/api/v1/workloads/web/logs{query}"))
+        .await;
+    assert_eq!(
+        (answer.status.as_u16(), &answer.headers["content-type"]),
+        (200, &"application/x-ndjson".parse().unwrap()),
+        "{answer:?}"
+    );
+    answer
+        .text
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect()
 }
 
 #[tokio::test]
@@ -73,15 +84,48 @@ async fn lines_come_whole_with_any_bytes_and_an_error_comes_last() {
     let mut node = bench.node().await;
     let created = bench.create("web").await;
     let broken = encode_error(&Error::unavailable("log-gone", "rotated away"));
-    let node = answer(&mut node, Script::Lines(vec![line(b"hello", true), line(b"\xff", false), broken]));
+    let node = answer(
+        &mut node,
+        Script::Lines(vec![line(b"hello", true), line(b"\xff", false), broken]),
+    );
     let lines = lines(&bench, "?tail=5&since_ms=3&cursor=6").await;
     assert_eq!(lines.len(), 3);
-    assert_eq!(lines[0], json!({"time": "2023-11-14T22:13:20Z", "stream": "stdout", "text": "hello", "complete": true, "cursor": "7"}));
-    assert_eq!((&lines[1]["base64"], &lines[1]["complete"]), (&json!("/w=="), &json!(false)));
-    assert_eq!((&lines[2]["error"]["code"], &lines[2]["error"]["kind"]), (&json!("log-gone"), &json!("unavailable")));
-    let (bulk::Request::Logs { item, generation, options }, _) = within(node).await.unwrap();
-    assert_eq!((item.key.as_str(), generation.0), (created["id"].as_str().unwrap(), created["generation"].as_u64().unwrap()));
-    assert_eq!(options, LogOptions { follow: false, since_ms: Some(3), tail: Some(5), cursor: Some("6".into()) });
+    assert_eq!(
+        lines[0],
+        json!({"time": "2023-11-14T22:13:20Z", "stream": "stdout", "text": "hello", "complete": true, "cursor": "7"})
+    );
+    assert_eq!(
+        (&lines[1]["base64"], &lines[1]["complete"]),
+        (&json!("/w=="), &json!(false))
+    );
+    assert_eq!(
+        (&lines[2]["error"]["code"], &lines[2]["error"]["kind"]),
+        (&json!("log-gone"), &json!("unavailable"))
+    );
+    let (
+        bulk::Request::Logs {
+            item,
+            generation,
+            options,
+        },
+        _,
+    ) = within(node).await.unwrap();
+    assert_eq!(
+        (item.key.as_str(), generation.0),
+        (
+            created["id"].as_str().unwrap(),
+            created["generation"].as_u64().unwrap()
+        )
+    );
+    assert_eq!(
+        options,
+        LogOptions {
+            follow: false,
+            since_ms: Some(3),
+            tail: Some(5),
+            cursor: Some("6".into())
+        }
+    );
 }
 
 #[tokio::test]
@@ -89,12 +133,21 @@ async fn a_refusal_of_the_node_is_the_answer_and_without_a_node_there_is_none() 
     let bench = Bench::new().await;
     let mut node = bench.node().await;
     bench.create("web").await;
-    let refused = answer(&mut node, Script::Refuse(Error::not_found("no-log", "nothing was printed")));
-    bench.get("/api/v1/workloads/web/logs").await.problem(404, "no-log");
+    let refused = answer(
+        &mut node,
+        Script::Refuse(Error::not_found("no-log", "nothing was printed")),
+    );
+    bench
+        .get("/api/v1/workloads/web/logs")
+        .await
+        .problem(404, "no-log");
     within(refused).await.unwrap();
     drop(node);
     bench.events("node.disconnected", 1).await;
-    let problem = bench.get("/api/v1/workloads/web/logs").await.problem(503, "node-away");
+    let problem = bench
+        .get("/api/v1/workloads/web/logs")
+        .await
+        .problem(503, "node-away");
     assert!(problem["retry_after_ms"].is_u64());
 }
 
@@ -104,8 +157,13 @@ async fn a_client_that_goes_away_ends_the_nodes_stream() {
     let mut node = bench.node().await;
     bench.create("web").await;
     let sender = answer(&mut node, Script::Endless);
-    let request = Request::get("/api/v1/workloads/web/logs?follow=true").header("authorization", format!("Bearer {TOKEN}"));
-    let response = bench.router().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+    let request = Request::get("/api/v1/workloads/web/logs?follow=true")
+        .header("authorization", format!("Bearer {TOKEN}"));
+    let response = bench
+        .router()
+        .oneshot(request.body(axum::body::Body::empty()).unwrap())
+        .await
+        .unwrap();
     let mut body = response.into_body().into_data_stream();
     assert!(!within(body.next()).await.unwrap().unwrap().is_empty());
     drop(body);
@@ -129,14 +187,22 @@ async fn a_followed_log_ends_with_an_error_when_its_session_or_the_host_ends() {
             stream.closed().await;
             drop(acceptor);
         });
-        let request = Request::get("/api/v1/workloads/web/logs?follow").header("authorization", format!("Bearer {TOKEN}"));
-        let response = bench.router().oneshot(request.body(axum::body::Body::empty()).unwrap()).await.unwrap();
+        let request = Request::get("/api/v1/workloads/web/logs?follow")
+            .header("authorization", format!("Bearer {TOKEN}"));
+        let response = bench
+            .router()
+            .oneshot(request.body(axum::body::Body::empty()).unwrap())
+            .await
+            .unwrap();
         let mut body = response.into_body().into_data_stream();
         within(body.next()).await.unwrap().unwrap();
         if stops {
             bench.stop.cancel();
         } else {
-            node.say(fleet_protocol::NodeMessage::Goodbye { reason: "enough".into() }).await;
+            node.say(fleet_protocol::NodeMessage::Goodbye {
+                reason: "enough".into(),
+            })
+            .await;
         }
         let last = within(body.next()).await.unwrap().unwrap();
         let last: Value = serde_json::from_slice(&last).unwrap();

@@ -3,6 +3,7 @@
 mod logs;
 mod outbox;
 mod removal;
+pub(crate) mod scripted;
 mod sessions;
 pub(crate) mod support;
 mod trouble;

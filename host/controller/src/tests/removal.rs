@@ -3,7 +3,8 @@
 use fleet_model::workload::WorkloadState;
 use serde_json::{Value, json};
 
-use super::support::{Bench, Scripted, generation};
+use super::scripted::{Scripted, generation};
+use super::support::Bench;
 
 #[tokio::test]
 async fn a_workload_is_gone_when_its_node_says_so_and_not_before() {
@@ -12,24 +13,49 @@ async fn a_workload_is_gone_when_its_node_says_so_and_not_before() {
     let created = bench.create("web").await;
     let (_, _, items) = node.delta().await;
     node.report(&items[0], WorkloadState::Running).await;
-    bench.until("web", |workload| workload["state"] == "running").await;
+    bench
+        .until("web", |workload| workload["state"] == "running")
+        .await;
 
-    let removing = bench.ask("DELETE", "/api/v1/workloads/web?grace_ms=5", Value::Null).await;
+    let removing = bench
+        .ask("DELETE", "/api/v1/workloads/web?grace_ms=5", Value::Null)
+        .await;
     assert_eq!(removing.status, 202);
     let removing = removing.json();
-    assert_eq!((&removing["removing"], &removing["state"]), (&json!(true), &json!("stopping")));
+    assert_eq!(
+        (&removing["removing"], &removing["state"]),
+        (&json!(true), &json!("stopping"))
+    );
     assert!(generation(&removing) > generation(&created));
     let (_, _, tombstones) = node.delta().await;
-    assert_eq!((tombstones[0].intent.as_ref(), tombstones[0].grace_ms), (None, Some(5)));
+    assert_eq!(
+        (tombstones[0].intent.as_ref(), tombstones[0].grace_ms),
+        (None, Some(5))
+    );
 
     // Asked for again it is the same; the name is not free; it does not start again.
-    let again = bench.ask("DELETE", "/api/v1/workloads/web", Value::Null).await.json();
+    let again = bench
+        .ask("DELETE", "/api/v1/workloads/web", Value::Null)
+        .await
+        .json();
     assert_eq!(again["generation"], removing["generation"]);
-    let taken = bench.ask("POST", "/api/v1/workloads", json!({"name": "web", "backend": "mock"})).await;
+    let taken = bench
+        .ask(
+            "POST",
+            "/api/v1/workloads",
+            json!({"name": "web", "backend": "mock"}),
+        )
+        .await;
     let taken = taken.problem(409, "name-taken");
-    assert!(taken["detail"].as_str().unwrap().contains("being removed"), "{taken}");
+    assert!(
+        taken["detail"].as_str().unwrap().contains("being removed"),
+        "{taken}"
+    );
     assert_eq!(taken["details"]["id"], created["id"]);
-    bench.ask("POST", "/api/v1/workloads/web/start", json!({})).await.problem(409, "workload-removing");
+    bench
+        .ask("POST", "/api/v1/workloads/web/start", json!({}))
+        .await
+        .problem(409, "workload-removing");
 
     // An acknowledgement of an earlier intent acknowledges nothing.
     node.removed(&items[0]).await;
@@ -40,8 +66,13 @@ async fn a_workload_is_gone_when_its_node_says_so_and_not_before() {
     let (_, items) = node.join().await;
     assert_eq!(items, tombstones);
     node.removed(&items[0]).await;
-    bench.until("web", |workload| workload["code"] == "workload-not-found").await;
-    assert_eq!(bench.events("workload.removed", 1).await[0].name.as_deref(), Some("web"));
+    bench
+        .until("web", |workload| workload["code"] == "workload-not-found")
+        .await;
+    assert_eq!(
+        bench.events("workload.removed", 1).await[0].name.as_deref(),
+        Some("web")
+    );
 
     // The name is free, and a generation never repeats.
     let anew = bench.create("web").await;

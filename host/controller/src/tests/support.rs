@@ -1,4 +1,4 @@
-//! A controller on a bench: simulated clock and disk, a node that says what the test says.
+//! A controller on a bench: simulated clock and disk, requests through its router.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -6,16 +6,10 @@ use std::time::Duration;
 use axum::Router;
 use axum::body::Body;
 use axum::http::{HeaderMap, Request, StatusCode};
+use fleet_model::StoreId;
 use fleet_model::event::Event;
-use fleet_model::id::{NodeId, RunId, StoreId};
-use fleet_model::item::{Attempt, Generation, Item, ItemStatus, Phase};
 use fleet_model::plugin::{Plugin, PluginKind, PluginState};
-use fleet_model::workload::{WorkloadState, WorkloadStatus};
-use fleet_protocol::link::Link;
-use fleet_protocol::message::{Hello, Packet, Seen};
-use fleet_protocol::transport::{Bytes, Dialer, MemoryDialer, memory};
-use fleet_protocol::version::SPOKEN;
-use fleet_protocol::{ControllerMessage, NodeMessage};
+use fleet_protocol::transport::{MemoryDialer, memory};
 use fleet_seam::{SeededEntropy, SimClock};
 use fleet_store::sim::SimDisk;
 use fleet_store::{Options, Store};
@@ -24,6 +18,7 @@ use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
+use super::scripted::{Scripted, hello};
 use crate::{Controller, ControllerOptions, ControllerState};
 
 pub(crate) const TOKEN: &str = "the-admin-token";
@@ -55,9 +50,16 @@ impl Answer {
     /// Asserts that it is a problem of this status and code.
     #[track_caller]
     pub(crate) fn problem(&self, status: u16, code: &str) -> Value {
-        assert_eq!(self.headers["content-type"], "application/problem+json", "{self:?}");
+        assert_eq!(
+            self.headers["content-type"], "application/problem+json",
+            "{self:?}"
+        );
         let problem = self.json();
-        assert_eq!((self.status.as_u16(), problem["code"].as_str()), (status, Some(code)), "{problem:#}");
+        assert_eq!(
+            (self.status.as_u16(), problem["code"].as_str()),
+            (status, Some(code)),
+            "{problem:#}"
+        );
         assert_eq!(problem["status"], status);
         assert_eq!(problem["type"], format!("urn:fleet-host:problem:{code}"));
         for field in ["title", "detail", "kind"] {
@@ -79,14 +81,24 @@ impl Bench {
         let clock = Arc::new(SimClock::new(NOW_MS));
         let options = ControllerOptions::new(TOKEN, "0.1.0-test");
         let entropy = Arc::new(SeededEntropy::new(11));
-        let controller = Controller::open(store.clone(), options, clock.clone(), entropy).await.unwrap();
+        let controller = Controller::open(store.clone(), options, clock.clone(), entropy)
+            .await
+            .unwrap();
         let (dialer, listener) = memory();
         let stop = CancellationToken::new();
         let serving = tokio::spawn({
             let (controller, stop) = (controller.clone(), stop.clone());
             async move { controller.serve_nodes(listener, stop).await }
         });
-        Self { disk, clock, store, controller, dialer, stop, serving }
+        Self {
+            disk,
+            clock,
+            store,
+            controller,
+            dialer,
+            stop,
+            serving,
+        }
     }
 
     pub(crate) fn router(&self) -> Router {
@@ -98,8 +110,17 @@ impl Bench {
         self.ask_with(method, path, body, &[]).await
     }
 
-    pub(crate) async fn ask_with(&self, method: &str, path: &str, body: Value, headers: &[(&str, &str)]) -> Answer {
-        let mut request = Request::builder().method(method).uri(path).header("authorization", format!("Bearer {TOKEN}"));
+    pub(crate) async fn ask_with(
+        &self,
+        method: &str,
+        path: &str,
+        body: Value,
+        headers: &[(&str, &str)],
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {TOKEN}"));
         for (name, value) in headers {
             request = request.header(*name, *value);
         }
@@ -119,7 +140,13 @@ impl Bench {
 
     /// Accepts a workload of the scripted node's backend and answers it.
     pub(crate) async fn create(&self, name: &str) -> Value {
-        let answer = self.ask("POST", "/api/v1/workloads", json!({"name": name, "backend": "mock"})).await;
+        let answer = self
+            .ask(
+                "POST",
+                "/api/v1/workloads",
+                json!({"name": name, "backend": "mock"}),
+            )
+            .await;
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.json()
     }
@@ -148,7 +175,11 @@ impl Bench {
             loop {
                 commits.borrow_and_update();
                 let entries = self.store.read_log::<Event>(0, usize::MAX).await.unwrap();
-                let events: Vec<_> = entries.into_iter().map(|(_, _, event)| event).filter(|event| event.kind == kind).collect();
+                let events: Vec<_> = entries
+                    .into_iter()
+                    .map(|(_, _, event)| event)
+                    .filter(|event| event.kind == kind)
+                    .collect();
                 if events.len() >= count {
                     return events;
                 }
@@ -170,12 +201,18 @@ pub(crate) async fn answer(router: Router, request: Request<Body>) -> Answer {
     let response = router.oneshot(request).await.unwrap();
     let (parts, body) = response.into_parts();
     let bytes = axum::body::to_bytes(body, usize::MAX).await.unwrap();
-    Answer { status: parts.status, headers: parts.headers, text: String::from_utf8(bytes.to_vec()).unwrap() }
+    Answer {
+        status: parts.status,
+        headers: parts.headers,
+        text: String::from_utf8(bytes.to_vec()).unwrap(),
+    }
 }
 
 /// What a test waits for happens soon or never.
 pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
-    tokio::time::timeout(Duration::from_secs(20), what).await.expect("it did not happen within 20 s")
+    tokio::time::timeout(Duration::from_secs(20), what)
+        .await
+        .expect("it did not happen within 20 s")
 }
 
 pub(crate) fn plugin(name: &str, state: PluginState) -> Plugin {
@@ -197,143 +234,4 @@ pub(crate) fn plugin(name: &str, state: PluginState) -> Plugin {
         })),
         capabilities: Vec::new(),
     }
-}
-
-pub(crate) fn hello() -> Hello {
-    Hello {
-        versions: SPOKEN,
-        node: NodeId::new(NOW_MS, 2),
-        name: "bench".to_owned(),
-        labels: Default::default(),
-        machine_boot_id: "boot".to_owned(),
-        run_id: RunId::new(NOW_MS, 3),
-        session: 0,
-        host_version: "0.1.0-test".to_owned(),
-        seen: None,
-        inventory: Vec::new(),
-        outbox: StoreId::new(NOW_MS, 4),
-        plugins: vec![plugin("mock", PluginState::Active), plugin("broken", PluginState::Rejected)],
-    }
-}
-
-/// A node that says what the test says.
-pub(crate) struct Scripted {
-    pub(crate) hello: Hello,
-    pub(crate) link: Link,
-    pub(crate) bulk: Option<Box<dyn Bytes>>,
-}
-
-impl Scripted {
-    /// Dials and says hello.
-    pub(crate) async fn dial(bench: &Bench, hello: Hello) -> Self {
-        let connection = bench.dialer.dial().await.unwrap();
-        let mut node = Self { hello: hello.clone(), link: connection.control, bulk: Some(connection.bulk) };
-        node.say(NodeMessage::Hello(Box::new(hello))).await;
-        node
-    }
-
-    /// Takes the welcome, confirms, and takes the full set.
-    pub(crate) async fn join(&mut self) -> (Seen, Vec<Item>) {
-        let session = self.welcome().await.0;
-        self.say(NodeMessage::Confirm { session }).await;
-        self.hello.session = session;
-        self.full_set().await
-    }
-
-    /// Session and outbox number of the welcome.
-    pub(crate) async fn welcome(&mut self) -> (u64, u64) {
-        match self.hear().await {
-            ControllerMessage::Welcome { session, outbox, .. } => (session, outbox),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    pub(crate) async fn full_set(&mut self) -> (Seen, Vec<Item>) {
-        let mut all = Vec::new();
-        loop {
-            match self.hear().await {
-                ControllerMessage::FullSet { at, items, last } => {
-                    all.extend(items);
-                    if last {
-                        return (at, all);
-                    }
-                }
-                other => panic!("{other:?}"),
-            }
-        }
-    }
-
-    pub(crate) async fn say(&mut self, message: NodeMessage) {
-        within(self.link.sender.send(&message)).await.unwrap();
-    }
-
-    pub(crate) async fn hear(&mut self) -> ControllerMessage {
-        within(self.link.receiver.receive()).await.unwrap()
-    }
-
-    /// The next delta: what it follows, where it is, what changed.
-    pub(crate) async fn delta(&mut self) -> (u64, u64, Vec<Item>) {
-        match self.hear().await {
-            ControllerMessage::Delta { after, at, items } => (after.0, at.revision.0, items),
-            other => panic!("{other:?}"),
-        }
-    }
-
-    /// The goodbye, whatever comes before it.
-    pub(crate) async fn goodbye(&mut self) -> String {
-        loop {
-            if let ControllerMessage::Goodbye { reason } = self.hear().await {
-                return reason;
-            }
-        }
-    }
-
-    /// Reports a state of an item.
-    pub(crate) async fn report(&mut self, item: &Item, state: WorkloadState) {
-        let status = status(item, state);
-        self.say(NodeMessage::Status { statuses: vec![status] }).await;
-    }
-
-    /// Acknowledges a tombstone.
-    pub(crate) async fn removed(&mut self, item: &Item) {
-        let status = ItemStatus { phase: Phase::Removed, detail: Value::Null, ..status(item, WorkloadState::Exited) };
-        self.say(NodeMessage::Status { statuses: vec![status] }).await;
-    }
-
-    /// Sends outbox entries with these numbers, and answers what is acknowledged.
-    pub(crate) async fn outbox(&mut self, numbers: &[u64]) -> u64 {
-        let packets = numbers.iter().map(|seq| Packet { seq: *seq, at_ms: 5, event: event(*seq) }).collect();
-        self.say(NodeMessage::Outbox { packets }).await;
-        match self.hear().await {
-            ControllerMessage::OutboxAck { seq } => seq,
-            other => panic!("{other:?}"),
-        }
-    }
-}
-
-fn event(seq: u64) -> Event {
-    crate::journal::plain("workload.exited", "wl", format!("number {seq}"))
-}
-
-pub(crate) fn status(item: &Item, state: WorkloadState) -> ItemStatus {
-    let detail = WorkloadStatus {
-        state,
-        attempt: Attempt(1),
-        exit: state.has_ended().then(|| fleet_model::driver::Exit { code: 7, signal: None, at_ms: Some(9) }),
-        ports: [("http".parse().unwrap(), 8_080)].into(),
-        attributes: [("pid".to_owned(), "4711".to_owned())].into(),
-        message: None,
-        started_at_ms: Some(8),
-    };
-    ItemStatus {
-        id: item.id.clone(),
-        generation: item.generation,
-        phase: Phase::Settled,
-        detail: serde_json::to_value(detail).unwrap(),
-        error: None,
-    }
-}
-
-pub(crate) fn generation(workload: &Value) -> Generation {
-    Generation(workload["generation"].as_u64().unwrap())
 }

@@ -2,25 +2,31 @@
 
 use std::time::Duration;
 
+use fleet_model::StoreId;
 use fleet_model::item::{Incarnation, Revision};
 use fleet_model::workload::WorkloadState;
-use fleet_model::StoreId;
 use fleet_protocol::NodeMessage;
 use fleet_protocol::message::Seen;
 use fleet_store::sim::Fault;
 use serde_json::json;
 
-use super::support::{Bench, NOW_MS, Scripted, within};
+use super::scripted::Scripted;
+use super::support::{Bench, NOW_MS, within};
 
 #[tokio::test]
 async fn a_silent_node_is_unknown_and_so_is_what_it_runs() {
     let bench = Bench::new().await;
     let mut node = bench.node().await;
-    for (name, state) in [("runs", WorkloadState::Running), ("ended", WorkloadState::Exited)] {
+    for (name, state) in [
+        ("runs", WorkloadState::Running),
+        ("ended", WorkloadState::Exited),
+    ] {
         bench.create(name).await;
         let (_, _, items) = node.delta().await;
         node.report(&items[0], state).await;
-        bench.until(name, |workload| workload["state"] == state.as_str()).await;
+        bench
+            .until(name, |workload| workload["state"] == state.as_str())
+            .await;
     }
     // Heard within the time it stays; the clock on the wall decides nothing.
     bench.clock.set_unix_ms(1);
@@ -34,20 +40,40 @@ async fn a_silent_node_is_unknown_and_so_is_what_it_runs() {
     bench.clock.advance(Duration::from_millis(15_000));
     assert!(node.goodbye().await.contains("silent"));
     assert_eq!(bench.events("node.unknown", 1).await.len(), 1);
-    assert_eq!(bench.get("/api/v1/workloads/runs").await.json()["state"], "unknown");
-    assert_eq!(bench.get("/api/v1/workloads/ended").await.json()["state"], "exited");
-    assert_eq!(bench.get("/api/v1/nodes").await.json()["items"][0]["state"], "unknown");
-    bench.ask("POST", "/api/v1/workloads", json!({"backend": "mock"})).await.problem(503, "node-offline");
+    assert_eq!(
+        bench.get("/api/v1/workloads/runs").await.json()["state"],
+        "unknown"
+    );
+    assert_eq!(
+        bench.get("/api/v1/workloads/ended").await.json()["state"],
+        "exited"
+    );
+    assert_eq!(
+        bench.get("/api/v1/nodes").await.json()["items"][0]["state"],
+        "unknown"
+    );
+    bench
+        .ask("POST", "/api/v1/workloads", json!({"backend": "mock"}))
+        .await
+        .problem(503, "node-offline");
 }
 
 #[tokio::test]
 async fn a_handshake_without_an_end_is_ended() {
     let bench = Bench::new().await;
-    let mut node = Scripted::dial(&bench, super::support::hello()).await;
+    let mut node = Scripted::dial(&bench, super::scripted::hello()).await;
     node.welcome().await;
     // Never confirmed.
     bench.clock.advance(Duration::from_secs(10));
-    assert!(within(node.link.receiver.receive::<fleet_protocol::ControllerMessage>()).await.is_err());
+    assert!(
+        within(
+            node.link
+                .receiver
+                .receive::<fleet_protocol::ControllerMessage>()
+        )
+        .await
+        .is_err()
+    );
     assert_eq!(bench.controller.nodes_online(), 0);
 }
 
@@ -64,7 +90,9 @@ async fn a_full_disk_ends_the_session_and_the_next_one_makes_up_for_it() {
     let mut node = Scripted::dial(&bench, node.hello.clone()).await;
     node.join().await;
     node.report(&items[0], WorkloadState::Running).await;
-    bench.until("web", |workload| workload["state"] == "running").await;
+    bench
+        .until("web", |workload| workload["state"] == "running")
+        .await;
 }
 
 #[tokio::test]
@@ -74,9 +102,20 @@ async fn a_request_that_meets_a_full_disk_changes_nothing_and_says_so() {
     bench.disk.inject(1, Fault::DiskFull);
     let body = json!({"name": "web", "backend": "mock"});
     let problem = bench.ask("POST", "/api/v1/workloads", body.clone()).await;
-    assert!(problem.problem(503, "disk-full")["detail"].as_str().unwrap().contains("free some space"));
-    assert_eq!(bench.get("/api/v1/workloads").await.json()["items"], json!([]));
-    assert_eq!(bench.ask("POST", "/api/v1/workloads", body).await.status, 201);
+    assert!(
+        problem.problem(503, "disk-full")["detail"]
+            .as_str()
+            .unwrap()
+            .contains("free some space")
+    );
+    assert_eq!(
+        bench.get("/api/v1/workloads").await.json()["items"],
+        json!([])
+    );
+    assert_eq!(
+        bench.ask("POST", "/api/v1/workloads", body).await.status,
+        201
+    );
 }
 
 #[tokio::test]
@@ -84,7 +123,14 @@ async fn a_failed_store_ends_the_serving() {
     let bench = Bench::new().await;
     let mut node = bench.node().await;
     bench.disk.inject(1, Fault::IoError);
-    bench.ask("POST", "/api/v1/workloads", json!({"name": "web", "backend": "mock"})).await.problem(503, "store-failed");
+    bench
+        .ask(
+            "POST",
+            "/api/v1/workloads",
+            json!({"name": "web", "backend": "mock"}),
+        )
+        .await
+        .problem(503, "store-failed");
     assert!(!node.goodbye().await.is_empty());
     within(bench.serving).await.unwrap();
 }
@@ -93,14 +139,21 @@ async fn a_failed_store_ends_the_serving() {
 async fn a_node_that_has_seen_more_is_an_event_and_no_end() {
     let bench = Bench::new().await;
     let mut node = bench.node().await;
-    let seen = Seen { store: StoreId::new(NOW_MS, 77), incarnation: Incarnation(3), revision: Revision(9) };
+    let seen = Seen {
+        store: StoreId::new(NOW_MS, 77),
+        incarnation: Incarnation(3),
+        revision: Revision(9),
+    };
     for _ in 0..3 {
         node.say(NodeMessage::ControllerBehind { seen }).await;
     }
     node.say(NodeMessage::Heartbeat { sent_boot_ms: 1 }).await;
     node.hear().await;
     let events = bench.events("node.controller-behind", 1).await;
-    assert_eq!((events.len(), events[0].details["incarnation"].as_str()), (1, "3"));
+    assert_eq!(
+        (events.len(), events[0].details["incarnation"].as_str()),
+        (1, "3")
+    );
 }
 
 #[tokio::test]

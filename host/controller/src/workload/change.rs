@@ -64,17 +64,27 @@ pub(crate) enum Change {
 /// # Errors
 /// `conflict` (`workload-removing`) for a start of what is on its way out.
 pub(crate) fn decide(current: &Current, verb: Verb) -> Result<Change, Error> {
-    let Current { intent, standing, ended } = current;
+    let Current {
+        intent,
+        standing,
+        ended,
+    } = current;
     Ok(match (verb, standing) {
         (Verb::Start, Standing::Tombstone { .. }) => {
             return Err(Error::conflict(
                 "workload-removing",
-                format!("workload `{}` is being removed: wait until it is gone, then run it anew", intent.name),
+                format!(
+                    "workload `{}` is being removed: wait until it is gone, then run it anew",
+                    intent.name
+                ),
             ));
         }
         (Verb::Start, Standing::Wanted) => match (intent.desired, ended) {
             (Desired::Running, Ended::NotYet) => Change::Nothing,
-            _ => Change::Intent(WorkloadIntent { desired: Desired::Running, ..intent.clone() }),
+            _ => Change::Intent(WorkloadIntent {
+                desired: Desired::Running,
+                ..intent.clone()
+            }),
         },
         // What is being removed is being stopped.
         (Verb::Stop { .. }, Standing::Tombstone { .. }) => Change::Nothing,
@@ -84,11 +94,19 @@ pub(crate) fn decide(current: &Current, verb: Verb) -> Result<Change, Error> {
                 (Desired::Stopped, Ended::Yes) => Change::Nothing,
                 // Somebody may have lost patience: a stop with another grace is a new intent.
                 (Desired::Stopped, Ended::NotYet) if grace_ms == intent.grace_ms => Change::Nothing,
-                _ => Change::Intent(WorkloadIntent { desired: Desired::Stopped, grace_ms, ..intent.clone() }),
+                _ => Change::Intent(WorkloadIntent {
+                    desired: Desired::Stopped,
+                    grace_ms,
+                    ..intent.clone()
+                }),
             }
         }
         (Verb::Remove { grace_ms }, Standing::Tombstone { grace_ms: before }) => {
-            if grace_ms.is_none() || grace_ms == *before { Change::Nothing } else { Change::Tombstone { grace_ms } }
+            if grace_ms.is_none() || grace_ms == *before {
+                Change::Nothing
+            } else {
+                Change::Tombstone { grace_ms }
+            }
         }
         (Verb::Remove { grace_ms }, Standing::Wanted) => Change::Tombstone { grace_ms },
     })

@@ -26,9 +26,19 @@ impl Found {
     pub(crate) fn at(state: &ControllerState, at: &Arc<WorkloadRow>) -> Result<Self, Error> {
         let key = item_key(at.node, &ItemKey::workload(at.id));
         let item = state.items.get(&key).cloned().ok_or_else(|| {
-            Error::internal("directory", format!("workload {} is listed and has no item: restore a backup and report this", at.id))
+            Error::internal(
+                "directory",
+                format!(
+                    "workload {} is listed and has no item: restore a backup and report this",
+                    at.id
+                ),
+            )
         })?;
-        Ok(Self { at: at.clone(), item, node: state.nodes.get(&at.node).cloned() })
+        Ok(Self {
+            at: at.clone(),
+            item,
+            node: state.nodes.get(&at.node).cloned(),
+        })
     }
 }
 
@@ -39,13 +49,20 @@ impl Found {
 pub(crate) fn find(state: &ControllerState, text: &str) -> Result<Found, Error> {
     let id = match text.parse::<WorkloadId>() {
         Ok(id) => Some(id),
-        Err(_) => text.parse::<Name>().ok().and_then(|name| state.names.get(&name)).map(|row| row.id),
+        Err(_) => text
+            .parse::<Name>()
+            .ok()
+            .and_then(|name| state.names.get(&name))
+            .map(|row| row.id),
     };
     match id.and_then(|id| state.workloads.get(&id)) {
         Some(at) => Found::at(state, at),
         None => Err(Error::not_found(
             "workload-not-found",
-            format!("there is no workload `{}`: `fleet-host workload ls` shows those there are", crate::api::shorten(text)),
+            format!(
+                "there is no workload `{}`: `fleet-host workload ls` shows those there are",
+                crate::api::shorten(text)
+            ),
         )),
     }
 }

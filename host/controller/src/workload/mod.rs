@@ -1,11 +1,12 @@
 //! Workloads: from what is asked for to an item, and from an item to what is shown.
 //!
-//! [`admit`] judges a spec, [`change`] decides what a verb does to an intent, [`view`] shows; all
+//! [`admit`] judges a spec, [`change`] decides what a verb does to an intent, [`mod@view`] shows; all
 //! three are pure. [`submit`] carries a request out in one transaction.
 
 mod admit;
 mod change;
 mod find;
+mod names;
 mod submit;
 mod view;
 

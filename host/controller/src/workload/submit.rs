@@ -12,6 +12,7 @@ use fleet_store::Tx;
 use serde_json::Value;
 
 use super::change::{Change, Verb, decide};
+use super::names::{made_up, no_name, taken};
 use super::{Found, admit, find, view};
 use crate::controller::Inner;
 use crate::idempotency::{Answer, Keyed};
@@ -34,20 +35,28 @@ impl Inner {
     ///
     /// # Errors
     /// Every reason against the spec; what the writer says.
-    pub(crate) async fn create_workload(&self, spec: WorkloadSpec, keyed: Option<Keyed>) -> Result<Answer, Refusal> {
+    pub(crate) async fn create_workload(
+        &self,
+        spec: WorkloadSpec,
+        keyed: Option<Keyed>,
+    ) -> Result<Answer, Refusal> {
         if let Some(answer) = self.earlier(keyed.as_ref())? {
             return Ok(answer);
         }
         let node = self.admit(&spec)?;
         let names = match &spec.name {
             Some(name) => vec![name.clone()],
-            None => (0..MADE_UP).filter_map(|_| made_up(&spec.backend, self.entropy.bits())).collect(),
+            None => (0..MADE_UP)
+                .filter_map(|_| made_up(&spec.backend, self.entropy.bits()))
+                .collect(),
         };
         let id = self.ids.workload();
         let journal = self.journal();
         let reach = self.registry.reach(node);
         let written = self.store.write(move |tx| {
-            once(tx, keyed, journal.at_ms, CREATED, |tx| create(tx, journal, id, node, &names, spec, reach))
+            once(tx, keyed, journal.at_ms, CREATED, |tx| {
+                create(tx, journal, id, node, &names, spec, reach)
+            })
         });
         Ok(written.await.map_err(write_failed)?)
     }
@@ -56,7 +65,12 @@ impl Inner {
     ///
     /// # Errors
     /// `not-found`, `conflict`; what the writer says.
-    pub(crate) async fn change_workload(&self, name: String, verb: Verb, keyed: Option<Keyed>) -> Result<Answer, Refusal> {
+    pub(crate) async fn change_workload(
+        &self,
+        name: String,
+        verb: Verb,
+        keyed: Option<Keyed>,
+    ) -> Result<Answer, Refusal> {
         if let Some(answer) = self.earlier(keyed.as_ref())? {
             return Ok(answer);
         }
@@ -85,8 +99,13 @@ impl Inner {
         let snapshot = self.store.snapshot();
         let state = &snapshot.state;
         let mut reasons = admit::spec(spec);
-        let candidates = state.nodes.values().map(|node| Candidate { node, reach: self.registry.reach(node.id) });
-        let place = plan(&spec.backend, candidates).map_err(|reason| reasons.push(reason)).ok();
+        let candidates = state.nodes.values().map(|node| Candidate {
+            node,
+            reach: self.registry.reach(node.id),
+        });
+        let place = plan(&spec.backend, candidates)
+            .map_err(|reason| reasons.push(reason))
+            .ok();
         if let Some(place) = &place {
             reasons.extend(admit::config(spec, place.plugin));
         }
@@ -94,7 +113,9 @@ impl Inner {
             reasons.push(taken);
         }
         Refusal::if_any(reasons)?;
-        place.map(|place| place.node).ok_or_else(|| Error::internal("placement", "placement gave neither a node nor a reason").into())
+        place.map(|place| place.node).ok_or_else(|| {
+            Error::internal("placement", "placement gave neither a node nor a reason").into()
+        })
     }
 }
 
@@ -130,11 +151,25 @@ fn create(
 ) -> Result<Workload, Error> {
     let name = match names.iter().find(|name| !tx.state().names.contains(name)) {
         Some(name) => name.clone(),
-        None => return Err(names.iter().find_map(|name| taken(tx.state(), name)).unwrap_or_else(no_name)),
+        None => {
+            return Err(names
+                .iter()
+                .find_map(|name| taken(tx.state(), name))
+                .unwrap_or_else(no_name));
+        }
     };
     let message = format!("accepted for backend {}", spec.backend);
-    let intent = WorkloadIntent { name: name.clone(), desired: Desired::Running, grace_ms: DEFAULT_GRACE_MS, spec };
-    let at = WorkloadRow { id, name: name.clone(), node };
+    let intent = WorkloadIntent {
+        name: name.clone(),
+        desired: Desired::Running,
+        grace_ms: DEFAULT_GRACE_MS,
+        spec,
+    };
+    let at = WorkloadRow {
+        id,
+        name: name.clone(),
+        node,
+    };
     let item = ItemRow {
         node,
         id: ItemKey::workload(id),
@@ -147,22 +182,38 @@ fn create(
         created_at_ms: journal.at_ms,
         changed_at_ms: journal.at_ms,
     };
-    journal.record(tx, journal::about_workload("workload.created", &at, item.generation, message));
+    journal.record(
+        tx,
+        journal::about_workload("workload.created", &at, item.generation, message),
+    );
     tx.put(item);
     tx.put(NameRow { name, id });
     tx.put(at);
     view(&find(tx.state(), &id.to_string())?, reach)
 }
 
-fn change(tx: &mut Tx<'_, ControllerState>, journal: Journal, found: &Found, verb: Verb) -> Result<(), Error> {
+fn change(
+    tx: &mut Tx<'_, ControllerState>,
+    journal: Journal,
+    found: &Found,
+    verb: Verb,
+) -> Result<(), Error> {
     let current = super::view::current(&found.item)?;
     let (intent, standing) = match decide(&current, verb)? {
         Change::Nothing => return Ok(()),
         Change::Intent(intent) => (value(&intent)?, Standing::Wanted),
-        Change::Tombstone { grace_ms } => (found.item.intent.clone(), Standing::Tombstone { grace_ms }),
+        Change::Tombstone { grace_ms } => {
+            (found.item.intent.clone(), Standing::Tombstone { grace_ms })
+        }
     };
     let generation = Generation(tx.revision());
-    tx.put(ItemRow { intent, standing, generation, changed_at_ms: journal.at_ms, ..ItemRow::clone(&found.item) });
+    tx.put(ItemRow {
+        intent,
+        standing,
+        generation,
+        changed_at_ms: journal.at_ms,
+        ..ItemRow::clone(&found.item)
+    });
     journal.record(tx, requested(found, generation, verb));
     Ok(())
 }
@@ -174,53 +225,18 @@ fn requested(found: &Found, generation: Generation, verb: Verb) -> Event {
         Verb::Remove { grace_ms } => ("workload.remove-requested", "asked to go", grace_ms),
     };
     let mut event = journal::about_workload(kind, &found.at, generation, message);
-    event.details.extend(grace_ms.map(|grace| ("grace_ms".to_owned(), grace.to_string())));
+    event
+        .details
+        .extend(grace_ms.map(|grace| ("grace_ms".to_owned(), grace.to_string())));
     event
 }
 
-/// Why a name cannot be had.
-fn taken(state: &ControllerState, name: &Name) -> Option<Error> {
-    let id = state.names.get(name)?.id;
-    let is_going = state.workloads.get(&id).and_then(|at| Found::at(state, at).ok()).is_some_and(|found| found.item.is_tombstone());
-    let remedy = match is_going {
-        true => "it is being removed: wait until it is gone, or take another name",
-        false => "remove that one first, or take another name",
-    };
-    Some(Error::conflict("name-taken", format!("workload {id} has the name `{name}`: {remedy}")).with("id", id).with("name", name))
-}
-
-fn no_name() -> Error {
-    Error::internal("no-name", "no name could be made up: give one")
-}
-
-/// A name for a workload that was given none: its backend and some letters.
-fn made_up(backend: &Name, bits: u128) -> Option<Name> {
-    const LETTERS: &[u8; 32] = b"abcdefghijkmnpqrstuvwxyz23456789";
-    let letter = |place: u32| LETTERS.get(usize::try_from((bits >> (5 * place)) & 31).ok()?).copied().map(char::from);
-    let suffix: String = (0..6).filter_map(letter).collect();
-    let stem: String = backend.as_str().chars().take(56).collect();
-    format!("{}-{suffix}", stem.trim_end_matches('-')).parse().ok()
-}
-
 fn value(intent: &WorkloadIntent) -> Result<Value, Error> {
-    serde_json::to_value(intent).map_err(|error| Error::internal("encode", format!("the intent has no JSON form: {error}")))
+    serde_json::to_value(intent)
+        .map_err(|error| Error::internal("encode", format!("the intent has no JSON form: {error}")))
 }
 
 fn encoded(workload: &Workload) -> Result<String, Error> {
-    serde_json::to_string(workload).map_err(|error| Error::internal("encode", format!("the answer has no JSON form: {error}")))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn made_up_names_are_names_whatever_the_backend_is_called() {
-        for backend in ["native", "a", &"a".repeat(63), &format!("{}-{}", "a".repeat(55), "b".repeat(7))] {
-            for bits in [0, u128::MAX, 0x0123_4567_89ab_cdef] {
-                let name = made_up(&backend.parse().unwrap(), bits).unwrap();
-                assert!(name.as_str().len() <= 63 && name.as_str().starts_with('a') || backend == "native", "{name}");
-            }
-        }
-    }
+    serde_json::to_string(workload)
+        .map_err(|error| Error::internal("encode", format!("the answer has no JSON form: {error}")))
 }

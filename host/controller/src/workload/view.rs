@@ -24,9 +24,14 @@ pub(crate) fn view(found: &Found, reach: Reach) -> Result<Workload, Error> {
     let status = item.status.as_ref().and_then(detail);
     let freshness = freshness(item, node.as_deref(), reach);
     let state = state(item, intent.desired, status.as_ref(), freshness);
-    let node_name = node.as_ref().map_or_else(|| at.node.to_string(), |node| node.name.clone());
+    let node_name = node
+        .as_ref()
+        .map_or_else(|| at.node.to_string(), |node| node.name.clone());
     let message = message(state, status.as_ref(), freshness, &node_name);
-    let exit = status.as_ref().and_then(|status| status.exit.as_ref()).filter(|_| state.has_ended());
+    let exit = status
+        .as_ref()
+        .and_then(|status| status.exit.as_ref())
+        .filter(|_| state.has_ended());
     Ok(Workload {
         id: at.id,
         name: at.name.clone(),
@@ -39,13 +44,22 @@ pub(crate) fn view(found: &Found, reach: Reach) -> Result<Workload, Error> {
         generation: item.generation,
         observed_generation: item.status.as_ref().map(|status| status.generation),
         attempt: status.as_ref().map_or(Attempt(0), |status| status.attempt),
-        ports: status.as_ref().map(|status| status.ports.clone()).unwrap_or_default(),
+        ports: status
+            .as_ref()
+            .map(|status| status.ports.clone())
+            .unwrap_or_default(),
         labels: intent.spec.labels.clone(),
-        attributes: status.as_ref().map(|status| status.attributes.clone()).unwrap_or_default(),
+        attributes: status
+            .as_ref()
+            .map(|status| status.attributes.clone())
+            .unwrap_or_default(),
         message,
         error: item.status.as_ref().and_then(|status| status.error.clone()),
         created_at_ms: item.created_at_ms,
-        started_at_ms: status.as_ref().and_then(|status| status.started_at_ms).filter(|_| state != WorkloadState::Pending),
+        started_at_ms: status
+            .as_ref()
+            .and_then(|status| status.started_at_ms)
+            .filter(|_| state != WorkloadState::Pending),
         finished_at_ms: exit.and_then(|exit| exit.at_ms),
         removing: item.is_tombstone(),
         spec: intent.spec,
@@ -57,12 +71,20 @@ pub(crate) fn view(found: &Found, reach: Reach) -> Result<Workload, Error> {
 /// # Errors
 /// `internal` where the stored intent cannot be read.
 pub(crate) fn current(item: &ItemRow) -> Result<Current, Error> {
-    let status = item.status.as_ref().filter(|status| status.generation == item.generation).and_then(detail);
+    let status = item
+        .status
+        .as_ref()
+        .filter(|status| status.generation == item.generation)
+        .and_then(detail);
     let ended = match status {
         Some(status) if status.state.has_ended() => Ended::Yes,
         _ => Ended::NotYet,
     };
-    Ok(Current { intent: intent(item)?, standing: item.standing, ended })
+    Ok(Current {
+        intent: intent(item)?,
+        standing: item.standing,
+        ended,
+    })
 }
 
 fn intent(item: &ItemRow) -> Result<WorkloadIntent, Error> {
@@ -89,13 +111,20 @@ enum Freshness {
 
 fn freshness(item: &ItemRow, node: Option<&NodeRow>, reach: Reach) -> Freshness {
     match (reach, node) {
-        (Reach::Online, Some(node)) if node.session.confirmed == item.reported_in => Freshness::Fresh,
+        (Reach::Online, Some(node)) if node.session.confirmed == item.reported_in => {
+            Freshness::Fresh
+        }
         (Reach::Online, _) => Freshness::NotYet,
         (Reach::Offline, _) => Freshness::Away,
     }
 }
 
-fn state(item: &ItemRow, desired: Desired, status: Option<&WorkloadStatus>, freshness: Freshness) -> WorkloadState {
+fn state(
+    item: &ItemRow,
+    desired: Desired,
+    status: Option<&WorkloadStatus>,
+    freshness: Freshness,
+) -> WorkloadState {
     use WorkloadState::{Pending, Running, Starting, Stopping, Unknown};
     let Some(status) = status else { return Pending };
     let observed = item.status.as_ref().map(|status| status.generation);
@@ -112,13 +141,24 @@ fn state(item: &ItemRow, desired: Desired, status: Option<&WorkloadStatus>, fres
     }
 }
 
-fn message(state: WorkloadState, status: Option<&WorkloadStatus>, freshness: Freshness, node: &str) -> Option<String> {
+fn message(
+    state: WorkloadState,
+    status: Option<&WorkloadStatus>,
+    freshness: Freshness,
+    node: &str,
+) -> Option<String> {
     let reported = status.map(|status| status.state);
     match (freshness, state, reported) {
         (_, state, _) if state.has_ended() => status.and_then(|status| status.message.clone()),
-        (Freshness::Away, WorkloadState::Unknown, Some(was)) => Some(format!("node {node} is not connected; at last it was {was}")),
-        (Freshness::Away, ..) => Some(format!("node {node} is not connected; it will be told when it is back")),
-        (Freshness::NotYet, WorkloadState::Unknown, Some(was)) => Some(format!("node {node} is back and has not reported yet; at last it was {was}")),
+        (Freshness::Away, WorkloadState::Unknown, Some(was)) => Some(format!(
+            "node {node} is not connected; at last it was {was}"
+        )),
+        (Freshness::Away, ..) => Some(format!(
+            "node {node} is not connected; it will be told when it is back"
+        )),
+        (Freshness::NotYet, WorkloadState::Unknown, Some(was)) => Some(format!(
+            "node {node} is back and has not reported yet; at last it was {was}"
+        )),
         (_, WorkloadState::Pending, _) => None,
         _ => status.and_then(|status| status.message.clone()),
     }

@@ -321,33 +321,42 @@ impl Executor {
         self.live.retry = Some(Retry { failures, until_ms: self.context.clock.boot_ms() + delay, error });
     }
 
-    async fn update_run(&self, change: impl FnOnce(&mut Run) + Send + 'static) -> Result<(), Trouble> {
+    fn update_run<F>(&self, change: F) -> impl Future<Output = Result<(), Trouble>> + use<F>
+    where
+        F: FnOnce(&mut Run) + Send + 'static,
+    {
         self.update(move |record| {
             if let Some(run) = &mut record.run {
                 change(run);
             }
             None
         })
-        .await
     }
 
-    /// Changes this item's record, and tells of it in the same transaction.
-    async fn update(&self, change: impl FnOnce(&mut Record) -> Option<Event> + Send + 'static) -> Result<(), Trouble> {
-        let (key, now_ms) = (self.key.clone(), self.context.clock.unix_ms());
-        let written = self.context.store.write(move |tx| -> Result<(), Infallible> {
-            if let Some(record) = tx.get::<Record>(&key) {
-                let mut changed = Record::clone(&record);
-                let event = change(&mut changed);
-                if changed != *record {
-                    tx.put(changed);
+    /// Changes this item's record, and tells of it in the same transaction. The future holds nothing
+    /// of `self`, whose open watch cannot be shared between threads.
+    fn update<F>(&self, change: F) -> impl Future<Output = Result<(), Trouble>> + use<F>
+    where
+        F: FnOnce(&mut Record) -> Option<Event> + Send + 'static,
+    {
+        let (store, key) = (self.context.store.clone(), self.key.clone());
+        let now_ms = self.context.clock.unix_ms();
+        async move {
+            let written = store.write(move |tx| -> Result<(), Infallible> {
+                if let Some(record) = tx.get::<Record>(&key) {
+                    let mut changed = Record::clone(&record);
+                    let event = change(&mut changed);
+                    if changed != *record {
+                        tx.put(changed);
+                    }
+                    if let Some(event) = event {
+                        tx.append(now_ms, event);
+                    }
                 }
-                if let Some(event) = event {
-                    tx.append(now_ms, event);
-                }
-            }
-            Ok(())
-        });
-        written.await.map_err(Trouble::from_write)
+                Ok(())
+            });
+            written.await.map_err(Trouble::from_write)
+        }
     }
 }
 

@@ -49,7 +49,7 @@ pub(super) async fn shake(context: &Context, link: &mut Link) -> Result<Welcome,
         }
         Ok(())
     });
-    stored.await.map_err(|_| SessionEnd::Halted)?;
+    stored.await.map_err(|error| SessionEnd::of_write(&error))?;
     link.sender.send(&NodeMessage::Confirm { session }).await?;
     Ok(Welcome { heartbeat: Duration::from_millis(heartbeat_ms.clamp(50, 60_000)), outbox })
 }

@@ -9,7 +9,6 @@ use fleet_model::item::{Item, ItemKey, ItemStatus};
 use fleet_protocol::ControllerMessage;
 use fleet_protocol::link::LinkReceiver;
 use fleet_protocol::message::Seen;
-use fleet_store::WriteError;
 use tokio::sync::mpsc;
 
 use super::{Last, SILENT_HEARTBEATS, SessionEnd, Told};
@@ -108,20 +107,15 @@ async fn accept(
         }
         Ok(changed)
     });
-    match stored.await {
-        Ok(changed) => {
-            for key in changed.wanted {
-                hub.wake(&key);
-            }
-            for report in changed.acknowledged {
-                context.board.post(report);
-            }
-            Ok(())
-        }
-        // Nothing was accepted; the next session states it again.
-        Err(WriteError::Full(_) | WriteError::Busy(_)) => Err(SessionEnd::Goodbye("the node's disk is full".to_owned())),
-        Err(_) => Err(SessionEnd::Halted),
+    // Where there is no room nothing was accepted; the next session states it again.
+    let changed = stored.await.map_err(|error| SessionEnd::of_write(&error))?;
+    for key in changed.wanted {
+        hub.wake(&key);
     }
+    for report in changed.acknowledged {
+        context.board.post(report);
+    }
+    Ok(())
 }
 
 /// Absence never deletes; it is worth a word, because somebody will wonder.

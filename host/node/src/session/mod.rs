@@ -14,6 +14,7 @@ use fleet_model::item::Revision;
 use fleet_protocol::bulk::Acceptor;
 use fleet_protocol::link::LinkError;
 use fleet_protocol::transport::Dialer;
+use fleet_store::WriteError;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
@@ -52,9 +53,22 @@ pub(crate) enum SessionEnd {
     /// What came is not what the protocol has in this place.
     #[error("the controller spoke out of turn")]
     OutOfTurn,
+    /// There is no room to write down what was agreed or stated; the next session says it again.
+    #[error("the node cannot write to its data folder")]
+    NoRoom,
     /// The node's store takes no more writes.
     #[error("the node's store has failed")]
     Halted,
+}
+
+impl SessionEnd {
+    /// What a write that failed means for the session.
+    fn of_write<E>(error: &WriteError<E>) -> Self {
+        match error {
+            WriteError::Full(_) | WriteError::Busy(_) => Self::NoRoom,
+            _ => Self::Halted,
+        }
+    }
 }
 
 /// What the saying half is told by the hearing half.

@@ -200,9 +200,12 @@ impl Driver for Double {
     }
 }
 
-impl Drivers for Arc<World> {
+/// All backends of the world: one, whatever the name.
+pub(super) struct Backends(pub(super) Arc<World>);
+
+impl Drivers for Backends {
     fn driver(&self, _: &Name) -> Result<Arc<dyn Driver>, Error> {
-        Ok(Arc::new(Double(self.clone())))
+        Ok(Arc::new(Double(self.0.clone())))
     }
 
     fn plugins(&self) -> Vec<Plugin> {
@@ -223,7 +226,7 @@ impl Drivers for Arc<World> {
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
-        self.changed.subscribe()
+        self.0.changed.subscribe()
     }
 }
 

@@ -23,7 +23,7 @@ use fleet_store::{Options, Store};
 use tokio_util::sync::CancellationToken;
 
 use crate::{Node, NodeOptions, NodeState, Parts};
-use double::World;
+use double::{Backends, World};
 use script::Script;
 
 /// A node that can crash and start again on the same disk and the same world.
@@ -52,7 +52,7 @@ impl Fixture {
         let Ok(store) = Store::open(self.disk.mount(), Options::default()).await else { return };
         let parts = Parts {
             store,
-            drivers: self.world.clone(),
+            drivers: Arc::new(Backends(self.world.clone())),
             files: self.world.clone(),
             dialer: Arc::new(dialer),
             clock: Arc::new(SystemClock),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use fleet_model::item::{Generation, Incarnation, Item, ItemKey, ItemStatus, Mode, Revision, workload_kind};
+use fleet_model::item::{Generation, Incarnation, Item, ItemKey, ItemStatus, Mode, Revision};
 use fleet_model::workload::{Desired, WorkloadIntent, WorkloadStatus};
 use fleet_model::{StoreId, WorkloadId};
 use fleet_protocol::message::{Packet, Seen};

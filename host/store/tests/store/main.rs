@@ -31,6 +31,7 @@ macro_rules! suite {
     };
 }
 
+mod commits;
 mod faults;
 mod media;
 mod model;

@@ -276,6 +276,11 @@ pub async fn write<T: Send + 'static>(
     store.write(move |tx| Ok(decide(tx))).await
 }
 
+/// [`write()`] of one row, for a task of its own.
+pub async fn put_later(store: Store<TestState>, row: Item) {
+    write(&store, |tx| tx.put(row)).await.unwrap();
+}
+
 /// A wait with a deadline.
 pub async fn soon<F: Future>(future: F) -> F::Output {
     let deadline = Duration::from_secs(20);

@@ -266,9 +266,15 @@ async fn a_second_writer_is_found_out() {
     write(&first, |tx| tx.put(note(1, "first"))).await.unwrap();
     let second = disk.store().await;
     assert_eq!(second.snapshot().state.notes.len(), 1);
-    write(&second, |tx| tx.put(note(2, "second")))
-        .await
-        .unwrap();
+    write(&second, |tx| {
+        tx.put(note(2, "second"));
+        tx.append(1, event("second"));
+    })
+    .await
+    .unwrap();
+    // Readers of a store see what its snapshot has, whatever else is in the file.
+    assert!(first.read_log::<Event>(0, 1).await.unwrap().is_empty());
+    assert_eq!(second.read_log::<Event>(0, 1).await.unwrap().len(), 1);
     let failed = write(&first, |tx| tx.put(note(2, "first"))).await;
     assert!(matches!(failed, Err(WriteError::Failed(_))));
     write(&second, |tx| tx.put(note(3, "second")))

@@ -202,3 +202,24 @@ fn unknown(error: Error) -> Observation {
 }
 
 fleet_sdk::export!(Mock);
+
+#[cfg(test)]
+mod tests {
+    use driver::Guest;
+
+    use super::*;
+
+    #[test]
+    fn the_description_agrees_with_the_manifest() {
+        let description = Mock::describe().unwrap();
+        let manifest = include_str!("../mock.toml");
+        for (key, value) in [("name", description.name), ("version", description.version)] {
+            let line = format!("{key} = \"{value}\"");
+            assert!(
+                manifest.lines().any(|found| found == line),
+                "no line `{line}`"
+            );
+        }
+        assert!(description.reads.contains(&description.handle_schema));
+    }
+}

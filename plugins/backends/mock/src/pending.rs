@@ -2,7 +2,7 @@
 //!
 //! Before there is a handle nothing can be remembered, so the time counts from when the workload
 //! was made, which its id tells: `wl_` and a ULID, whose first ten characters are Unix
-//! milliseconds (https://github.com/ulid/spec).
+//! milliseconds (<https://github.com/ulid/spec>).
 
 use fleet_sdk::driver::Progress;
 

@@ -1,7 +1,7 @@
 //! Between what a backend is asked and what the import `process` takes and answers.
 
 use fleet_sdk::driver::{Listed, Observation, RunState, Workload};
-use fleet_sdk::{Error, process};
+use fleet_sdk::{Attributes, Error, process};
 
 use crate::config::Config;
 use crate::runtime::Runtime;
@@ -35,14 +35,14 @@ pub(crate) fn observation(look: Result<process::Status, Error>) -> Result<Observ
     };
     let mut attributes = status.attributes;
     if let Some(pid) = status.pid {
-        attributes.push(("pid".to_owned(), pid.to_string()));
+        set(&mut attributes, "pid", pid.to_string());
     }
     let state = match status.state {
         process::State::Prepared => RunState::Created,
         process::State::Running => RunState::Running,
         process::State::Exited(exit) => {
             if let Some(signal) = &exit.signal {
-                attributes.push(("signal".to_owned(), signal.clone()));
+                set(&mut attributes, "signal", signal.clone());
             }
             RunState::Exited(exit)
         }
@@ -93,3 +93,12 @@ fn without_facts(state: RunState) -> Observation {
         attributes: Vec::new(),
     }
 }
+
+/// Adds a fact, in place of what the host may say under the same name.
+fn set(attributes: &mut Attributes, name: &str, value: String) {
+    attributes.retain(|(known, _)| known != name);
+    attributes.push((name.to_owned(), value));
+}
+
+#[cfg(test)]
+mod tests;

@@ -113,3 +113,24 @@ impl logs::Guest for Native {
 }
 
 fleet_sdk::export!(Native);
+
+#[cfg(test)]
+mod tests {
+    use driver::Guest;
+
+    use super::*;
+
+    #[test]
+    fn the_description_agrees_with_the_manifest() {
+        let description = Native::describe().unwrap();
+        let manifest = include_str!("../native.toml");
+        for (key, value) in [("name", description.name), ("version", description.version)] {
+            let line = format!("{key} = \"{value}\"");
+            assert!(
+                manifest.lines().any(|found| found == line),
+                "no line `{line}`"
+            );
+        }
+        assert!(description.reads.contains(&description.handle_schema));
+    }
+}

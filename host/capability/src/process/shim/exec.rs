@@ -26,13 +26,24 @@ pub(super) fn is_this_stage() -> bool {
 
 /// Waits on its stdin, a socket to the shim. Comes back only when it did not become the program.
 pub(super) fn become_program() -> ExitCode {
-    let Ok(line) = take_line() else { return ExitCode::FAILURE };
+    let Ok(line) = take_line() else {
+        return ExitCode::FAILURE;
+    };
     let failed = match prepare(&line) {
         Ok(None) => return ExitCode::FAILURE,
-        Ok(Some(mut program)) => Failure { doing: "execute", error: program.exec() },
+        Ok(Some(mut program)) => Failure {
+            doing: "execute",
+            error: program.exec(),
+        },
         Err(failure) => failure,
     };
-    say(&line, &ExecAnswer::Failed { doing: failed.doing.to_owned(), errno: failed.error.raw_os_error() });
+    say(
+        &line,
+        &ExecAnswer::Failed {
+            doing: failed.doing.to_owned(),
+            errno: failed.error.raw_os_error(),
+        },
+    );
     ExitCode::FAILURE
 }
 
@@ -52,12 +63,23 @@ fn take_line() -> io::Result<UnixStream> {
 fn prepare(line: &UnixStream) -> Result<Option<Command>, Failure> {
     let mut input = BufReader::new(line);
     let mut text = String::new();
-    let order = input.read_line(&mut text).and_then(|_| Ok(serde_json::from_str::<ExecOrder>(&text)?));
-    let order = order.map_err(|error| Failure { doing: "read the order of", error })?;
+    let order = input
+        .read_line(&mut text)
+        .and_then(|_| Ok(serde_json::from_str::<ExecOrder>(&text)?));
+    let order = order.map_err(|error| Failure {
+        doing: "read the order of",
+        error,
+    })?;
     for path in &order.groups {
-        group::enter(path).map_err(|error| Failure { doing: "enter the cgroup of", error })?;
+        group::enter(path).map_err(|error| Failure {
+            doing: "enter the cgroup of",
+            error,
+        })?;
     }
-    std::env::set_current_dir(&order.workspace).map_err(|error| Failure { doing: "enter the workspace of", error })?;
+    std::env::set_current_dir(&order.workspace).map_err(|error| Failure {
+        doing: "enter the workspace of",
+        error,
+    })?;
     say(line, &ExecAnswer::Ready);
     let mut word = [0];
     if input.read(&mut word).unwrap_or(0) == 0 || word != [GO] {

@@ -63,11 +63,27 @@ impl Keeper {
         writer: Writer,
         children: UnixStream,
     ) -> Self {
-        let stdout = Pump::new(Stream::Stdout, launched.child.stdout.take().map(OwnedFd::from));
-        let stderr = Pump::new(Stream::Stderr, launched.child.stderr.take().map(OwnedFd::from));
+        let stdout = Pump::new(
+            Stream::Stdout,
+            launched.child.stdout.take().map(OwnedFd::from),
+        );
+        let stderr = Pump::new(
+            Stream::Stderr,
+            launched.child.stderr.take().map(OwnedFd::from),
+        );
         let program = Some(Pid::from_child(&launched.child));
         let buffer = vec![0; READ_BYTES];
-        Self { slot, placement, launched, program, children, pumps: [stdout, stderr], writer, buffer, exit: None }
+        Self {
+            slot,
+            placement,
+            launched,
+            program,
+            children,
+            pumps: [stdout, stderr],
+            writer,
+            buffer,
+            exit: None,
+        }
     }
 
     /// Lets the program go. Where it cannot be executed that is recorded, so that the same start
@@ -79,8 +95,16 @@ impl Keeper {
                 Ok(self)
             }
             Err(error) => {
-                let code = if error.code == "program-missing" { 127 } else { 126 };
-                self.exit = Some(Exit { code, signal: None, at_ms: Some(unix_ms()) });
+                let code = if error.code == "program-missing" {
+                    127
+                } else {
+                    126
+                };
+                self.exit = Some(Exit {
+                    code,
+                    signal: None,
+                    at_ms: Some(unix_ms()),
+                });
                 self.finish(Some(error.clone()));
                 Err(error)
             }
@@ -106,7 +130,10 @@ impl Keeper {
         self.writer.flush(&time);
         let _ = self.writer.sync();
         let _ = self.placement.remove();
-        let exit = self.exit.take().unwrap_or(Exit { code: UNSEEN, ..Exit::default() });
+        let exit = self.exit.take().unwrap_or(Exit {
+            code: UNSEEN,
+            ..Exit::default()
+        });
         let record = ExitRecord { exit, start_error };
         while let Err(error) = self.slot.record_exit(&record) {
             // A full disk passes; a slot that was removed does not come back.
@@ -152,7 +179,10 @@ impl Keeper {
                 Ok(None) => return true,
                 Err(_) => {
                     // A program that is neither there nor collected ended in a way nobody saw.
-                    self.exit.get_or_insert_with(|| Exit { code: UNSEEN, ..Exit::default() });
+                    self.exit.get_or_insert_with(|| Exit {
+                        code: UNSEEN,
+                        ..Exit::default()
+                    });
                     return false;
                 }
             }
@@ -162,18 +192,37 @@ impl Keeper {
     /// Waits for output or the end of a child, at most `limit_ms`, and moves the output on.
     fn wait(&mut self, limit_ms: Option<u64>) {
         let now = monotonic_ms();
-        let due = self.pumps.iter().filter_map(|pump| pump.wait_ms(now)).chain(limit_ms).min();
+        let due = self
+            .pumps
+            .iter()
+            .filter_map(|pump| pump.wait_ms(now))
+            .chain(limit_ms)
+            .min();
         let due = due.and_then(|ms| Timespec::try_from(Duration::from_millis(ms)).ok());
         let pipes = self.pumps.each_ref().map(Pump::pipe);
-        let mut watched = vec![PollFd::from_borrowed_fd(self.children.as_fd(), PollFlags::IN)];
-        watched.extend(pipes.iter().flatten().map(|pipe| PollFd::from_borrowed_fd(*pipe, PollFlags::IN)));
+        let mut watched = vec![PollFd::from_borrowed_fd(
+            self.children.as_fd(),
+            PollFlags::IN,
+        )];
+        watched.extend(
+            pipes
+                .iter()
+                .flatten()
+                .map(|pipe| PollFd::from_borrowed_fd(*pipe, PollFlags::IN)),
+        );
         let polled = poll(&mut watched, due.as_ref());
-        let mut ready = watched.iter().skip(1).map(|fd| polled.is_ok() && !fd.revents().is_empty());
+        let mut ready = watched
+            .iter()
+            .skip(1)
+            .map(|fd| polled.is_ok() && !fd.revents().is_empty());
         let readable = pipes.map(|pipe| pipe.is_some() && ready.next() == Some(true));
         drop(watched);
 
         let mut bytes = [0; 64];
-        while (&self.children).read(&mut bytes).is_ok_and(|count| count == bytes.len()) {}
+        while (&self.children)
+            .read(&mut bytes)
+            .is_ok_and(|count| count == bytes.len())
+        {}
         let (now, time) = (monotonic_ms(), writer::now());
         for (pump, readable) in self.pumps.iter_mut().zip(readable) {
             if readable {
@@ -188,8 +237,16 @@ impl Keeper {
 fn exit_of(status: WaitStatus) -> Exit {
     let at_ms = Some(unix_ms());
     match status.terminating_signal() {
-        Some(signal) => Exit { code: 128 + signal, signal: Some(signals::name_of(signal)), at_ms },
-        None => Exit { code: status.exit_status().unwrap_or_default(), signal: None, at_ms },
+        Some(signal) => Exit {
+            code: 128 + signal,
+            signal: Some(signals::name_of(signal)),
+            at_ms,
+        },
+        None => Exit {
+            code: status.exit_status().unwrap_or_default(),
+            signal: None,
+            at_ms,
+        },
     }
 }
 

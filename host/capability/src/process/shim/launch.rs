@@ -41,7 +41,9 @@ impl Launched {
         request: &RequestRecord,
         env: BTreeMap<String, String>,
     ) -> Result<Option<Self>, Error> {
-        let workspace = slot.workspace().map_err(|error| own("find its workspace", &error))?;
+        let workspace = slot
+            .workspace()
+            .map_err(|error| own("find its workspace", &error))?;
         let order = ExecOrder {
             program: request.program.path.clone(),
             command: request.request.command.clone(),
@@ -57,7 +59,11 @@ impl Launched {
         launched.make_ready(&order)?;
         let identify = || {
             let program = ProcessIdentity::of(launched.child.id())?;
-            Ok(Started { program, shim: ProcessIdentity::own()?, at_ms: unix_ms() })
+            Ok(Started {
+                program,
+                shim: ProcessIdentity::own()?,
+                at_ms: unix_ms(),
+            })
         };
         let started = identify().map_err(|error: io::Error| own("identify its child", &error))?;
         let claimed = slot
@@ -82,18 +88,37 @@ impl Launched {
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()?;
-        Ok(Self { child, line, _end: end })
+        Ok(Self {
+            child,
+            line,
+            _end: end,
+        })
     }
 
     fn make_ready(&mut self, order: &ExecOrder) -> Result<(), Error> {
-        let mut text = serde_json::to_vec(order)
-            .map_err(|error| Error::internal("bad-order", format!("the request cannot be written: {error}")))?;
+        let mut text = serde_json::to_vec(order).map_err(|error| {
+            Error::internal(
+                "bad-order",
+                format!("the request cannot be written: {error}"),
+            )
+        })?;
         text.push(b'\n');
-        (&self.line).write_all(&text).map_err(|error| own("instruct its child", &error))?;
-        match self.hear().map_err(|error| own("hear from its child", &error))? {
+        (&self.line)
+            .write_all(&text)
+            .map_err(|error| own("instruct its child", &error))?;
+        match self
+            .hear()
+            .map_err(|error| own("hear from its child", &error))?
+        {
             Some(ExecAnswer::Ready) => Ok(()),
-            Some(ExecAnswer::Failed { doing, errno }) => Err(own(&format!("{doing} the program"), &cause(errno))),
-            None => Err(Error::new(ErrorKind::Unavailable, "shim", "the shim's child ended before it was ready")),
+            Some(ExecAnswer::Failed { doing, errno }) => {
+                Err(own(&format!("{doing} the program"), &cause(errno)))
+            }
+            None => Err(Error::new(
+                ErrorKind::Unavailable,
+                "shim",
+                "the shim's child ended before it was ready",
+            )),
         }
     }
 
@@ -105,7 +130,10 @@ impl Launched {
             // A child that was killed in this moment is silent too: its end is recorded like any.
             Ok(None) => Ok(()),
             Ok(Some(ExecAnswer::Failed { errno, .. })) => Err(not_executed(request, &cause(errno))),
-            Ok(Some(ExecAnswer::Ready)) => Err(Error::internal("shim", "the shim's child spoke out of turn")),
+            Ok(Some(ExecAnswer::Ready)) => Err(Error::internal(
+                "shim",
+                "the shim's child spoke out of turn",
+            )),
             Err(error) if error.kind() == io::ErrorKind::BrokenPipe => Ok(()),
             Err(error) => Err(own("hear from its child", &error)),
         }
@@ -132,22 +160,32 @@ fn not_executed(program: &ResolvedProgram, error: &io::Error) -> Error {
         Some(Errno::NOENT) => Error::invalid(
             "program-missing",
             if File::open(&program.path).is_ok() {
-                format!("`{shown}` cannot be executed: the interpreter or loader it names is not on this node; install that")
+                format!(
+                    "`{shown}` cannot be executed: the interpreter or loader it names is not on this node; install that"
+                )
             } else {
-                format!("there is no program `{shown}` on this node any more; install it or correct the path")
+                format!(
+                    "there is no program `{shown}` on this node any more; install it or correct the path"
+                )
             },
         ),
         Some(Errno::TOOBIG) => Error::invalid(
             "bad-environment",
-            format!("`{shown}` cannot be executed: command and environment are too large; pass data in files"),
+            format!(
+                "`{shown}` cannot be executed: command and environment are too large; pass data in files"
+            ),
         ),
         Some(Errno::NOEXEC) => Error::invalid(
             "program-not-executable",
-            format!("`{shown}` is not a program for this machine; build it for this one, or start its interpreter with it as an argument"),
+            format!(
+                "`{shown}` is not a program for this machine; build it for this one, or start its interpreter with it as an argument"
+            ),
         ),
         _ => Error::invalid(
             "program-not-executable",
-            format!("`{shown}` cannot be executed: {error}; give the host's user the right to, or choose another program"),
+            format!(
+                "`{shown}` cannot be executed: {error}; give the host's user the right to, or choose another program"
+            ),
         ),
     }
 }

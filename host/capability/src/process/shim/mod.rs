@@ -5,15 +5,15 @@
 //!
 //! How a start goes, and why nothing can be started twice or get lost on the way:
 //!
-//! 1. The host writes an [`message::Order`] to the shim's stdin. The environment travels this way
+//! 1. The host writes an `Order` (`message.rs`) to the shim's stdin. The environment travels this way
 //!    and no other, so a secret in it is in no argument list and no file.
 //! 2. The shim prepares all that may fail without harm, up to a child process that is in the
-//!    program's cgroup and process group and waits ([`exec`]).
+//!    program's cgroup and process group and waits (`exec.rs`).
 //! 3. It creates the slot's `claim`, which names itself and that child, and makes it durable. Of
 //!    many shims one succeeds; the others let their child go and answer `claimed`.
 //! 4. It lets the child become the program. So whatever runs is on the disk by its number before
 //!    its first instruction, and a shim that dies before this leaves nothing that runs.
-//! 5. It tells the host, and keeps the program ([`keeper`]) until nothing of it is left.
+//! 5. It tells the host, and keeps the program (`keeper.rs`) until nothing of it is left.
 
 pub(crate) mod exec;
 pub(crate) mod keeper;
@@ -65,30 +65,52 @@ fn start(folder: &Path) -> Result<Option<Keeper>, Error> {
     setup::close_inherited().map_err(|error| own("close inherited files", &error))?;
     let children = setup::handle_signals().map_err(|error| own("handle signals", &error))?;
     let order = read_order()?;
-    let folder = std::fs::canonicalize(folder).map_err(|error| fault::storage("open", folder, &error))?;
+    let folder =
+        std::fs::canonicalize(folder).map_err(|error| fault::storage("open", folder, &error))?;
     setup::detach(&folder).map_err(|error| own("detach from the host", &error))?;
     let slot = Slot::at(folder);
     let request = slot
         .request()
         .map_err(|error| fault::storage("read the request in", slot.folder(), &error))?
-        .ok_or_else(|| Error::not_found("no-process", format!("nothing is prepared in {}", slot.folder().display())))?;
+        .ok_or_else(|| {
+            Error::not_found(
+                "no-process",
+                format!("nothing is prepared in {}", slot.folder().display()),
+            )
+        })?;
     if slot.is_claimed() {
         return Ok(None);
     }
-    request.placement.enter_shims().map_err(|error| own("enter the shims' cgroup", &error))?;
-    let logs = slot.logs().map_err(|error| fault::storage("find the log of", slot.folder(), &error))?;
+    request
+        .placement
+        .enter_shims()
+        .map_err(|error| own("enter the shims' cgroup", &error))?;
+    let logs = slot
+        .logs()
+        .map_err(|error| fault::storage("find the log of", slot.folder(), &error))?;
     // Only looked at: a log that cannot be written is found before anything is decided.
     segment::list(&logs).map_err(|error| fault::storage("open the log in", &logs, &error))?;
-    let Some(launched) = Launched::claim(&slot, &request, order.env)? else { return Ok(None) };
+    let Some(launched) = Launched::claim(&slot, &request, order.env)? else {
+        return Ok(None);
+    };
     let writer = Writer::new(&logs, order.limits);
-    Keeper::new(slot, request.placement, launched, writer, children).release(&request.program).map(Some)
+    Keeper::new(slot, request.placement, launched, writer, children)
+        .release(&request.program)
+        .map(Some)
 }
 
 fn read_order() -> Result<Order, Error> {
     let mut text = Vec::new();
-    io::stdin().lock().read_to_end(&mut text).map_err(|error| own("read the order", &error))?;
-    serde_json::from_slice(&text)
-        .map_err(|error| Error::invalid("bad-order", format!("the shim is started by the host alone, with an order on its stdin: {error}")))
+    io::stdin()
+        .lock()
+        .read_to_end(&mut text)
+        .map_err(|error| own("read the order", &error))?;
+    serde_json::from_slice(&text).map_err(|error| {
+        Error::invalid(
+            "bad-order",
+            format!("the shim is started by the host alone, with an order on its stdin: {error}"),
+        )
+    })
 }
 
 fn answer(answer: &Answer) {
@@ -101,5 +123,9 @@ fn answer(answer: &Answer) {
 
 /// A failure of the shim itself, before anything was decided: worth another try.
 fn own(doing: &str, error: &io::Error) -> Error {
-    Error::new(ErrorKind::Unavailable, "shim", format!("the shim cannot {doing}: {error}"))
+    Error::new(
+        ErrorKind::Unavailable,
+        "shim",
+        format!("the shim cannot {doing}: {error}"),
+    )
 }

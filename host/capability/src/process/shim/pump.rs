@@ -21,7 +21,12 @@ pub(super) struct Pump {
 
 impl Pump {
     pub(super) fn new(stream: Stream, pipe: Option<OwnedFd>) -> Self {
-        Self { stream, pipe: pipe.map(File::from), splitter: Splitter::default(), show_at_ms: 0 }
+        Self {
+            stream,
+            pipe: pipe.map(File::from),
+            splitter: Splitter::default(),
+            show_at_ms: 0,
+        }
     }
 
     pub(super) fn pipe(&self) -> Option<BorrowedFd<'_>> {
@@ -30,7 +35,9 @@ impl Pump {
 
     /// How long until a held part is due.
     pub(super) fn wait_ms(&self, now_ms: u64) -> Option<u64> {
-        self.splitter.is_holding().then(|| self.show_at_ms.saturating_sub(now_ms))
+        self.splitter
+            .is_holding()
+            .then(|| self.show_at_ms.saturating_sub(now_ms))
     }
 
     /// Takes what the pipe has; it must be readable.
@@ -46,9 +53,10 @@ impl Pump {
             return;
         }
         let stream = self.stream;
-        self.splitter.feed(buffer.get(..count).unwrap_or_default(), |part, complete| {
-            writer.add(time, stream, complete, part);
-        });
+        self.splitter
+            .feed(buffer.get(..count).unwrap_or_default(), |part, complete| {
+                writer.add(time, stream, complete, part);
+            });
         self.show_at_ms = now_ms + PAUSE_MS;
     }
 

@@ -16,7 +16,9 @@ use crate::process::signals;
 /// program that outlives both must not hold on to those. Nothing of the shim's own is open yet.
 pub(super) fn close_inherited() -> io::Result<()> {
     let entries = std::fs::read_dir("/proc/self/fd")?;
-    let open: Vec<i32> = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok()).collect();
+    let open: Vec<i32> = entries
+        .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse().ok())
+        .collect();
     for descriptor in open.into_iter().filter(|descriptor| *descriptor > 2) {
         // The one that listed them is among them, and closed by now.
         let _ = nix::unistd::close(descriptor);

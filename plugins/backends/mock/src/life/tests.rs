@@ -28,10 +28,18 @@ fn word(life: &Life, config: &Config, now_ms: u64) -> String {
     }
 }
 
+/// A plan, when it is stopped and killed, and what is seen at which times.
+type Row = (
+    Value,
+    Option<u64>,
+    Option<u64>,
+    &'static [(u64, &'static str)],
+);
+
 #[test]
 fn a_life_follows_its_plan() {
-    // Started at 1,000; stopped or killed where a time is given.
-    let table: [(Value, Option<u64>, Option<u64>, &[(u64, &str)]); 11] = [
+    // All are started at 1,000.
+    let table: [Row; 11] = [
         (
             json!({}),
             None,

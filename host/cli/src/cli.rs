@@ -1,0 +1,152 @@
+//! What can be typed.
+//!
+//! Each command's own arguments are in its file under [`crate::commands`]; here is what is above
+//! them. Variables are read by hand ([`crate::environment`]), not by the parser, so that a value can
+//! be told from its source and an empty one counts as absent.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand};
+
+use crate::commands::{completions, config, events, plugin, workload};
+use crate::output::Format;
+use crate::run;
+
+const EXIT_CODES: &str = "\
+Exit codes:
+  0  done
+  1  failed, or the program did
+  2  what was typed or written is wrong
+  3  what was named does not exist
+  4  refused: not allowed, or not as things stand
+  5  nobody answers, or not now";
+
+/// Runs programs on machines you own, through WebAssembly backends.
+#[derive(Debug, Parser)]
+#[command(name = "fleet-host", version, after_help = EXIT_CODES, disable_help_subcommand = true)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: Global,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+/// Flags of every command; they may stand anywhere.
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
+pub(crate) struct Global {
+    /// The host's address [env: FLEET_SERVER] [default: http://127.0.0.1:7300]
+    #[arg(long, global = true, value_name = "URL")]
+    pub(crate) server: Option<String>,
+    /// The file with the token for it [env: FLEET_TOKEN_FILE] [default: admin.token in the data folder]
+    #[arg(long, global = true, value_name = "FILE")]
+    pub(crate) token_file: Option<PathBuf>,
+    /// The host's data folder [env: FLEET_DATA] [default: $XDG_DATA_HOME/fleet-host, for root /var/lib/fleet-host]
+    #[arg(long, global = true, value_name = "DIR")]
+    pub(crate) data: Option<PathBuf>,
+    /// The form of the answer; `json` is the API's objects
+    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM", hide_possible_values = false)]
+    pub(crate) output: Format,
+}
+
+/// The commands.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Run the host
+    Run(run::RunArgs),
+    /// Run programs and look after them
+    #[command(subcommand, visible_alias = "wl")]
+    Workload(workload::Command),
+    /// See what the host found in its plugin folder, and why
+    #[command(subcommand)]
+    Plugin(plugin::Command),
+    /// Show what happened
+    Events(events::EventsArgs),
+    /// Check the configuration of a host
+    #[command(subcommand)]
+    Config(config::Command),
+    /// Print completions for a shell
+    Completions(completions::CompletionsArgs),
+    /// Print the API's description
+    #[cfg(feature = "controller")]
+    #[command(hide = true)]
+    Openapi,
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+    use clap::error::ErrorKind;
+
+    use super::*;
+
+    fn parse(line: &str) -> Result<Cli, clap::Error> {
+        Cli::try_parse_from(std::iter::once("fleet-host").chain(line.split_whitespace()))
+    }
+
+    #[test]
+    fn the_definitions_are_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn global_flags_stand_anywhere() {
+        for line in [
+            "--server http://h:1 --output json workload ls",
+            "workload --server http://h:1 --output json ls",
+            "workload ls --output json --server http://h:1",
+        ] {
+            let cli = parse(line).unwrap();
+            assert_eq!(cli.global.server.as_deref(), Some("http://h:1"), "{line}");
+            assert_eq!(cli.global.output, Format::Json, "{line}");
+        }
+    }
+
+    #[test]
+    fn the_commands_of_the_manual_are_understood() {
+        for line in [
+            "run --plugins p --role all --data d --listen 127.0.0.1:0 --grants g --config c",
+            "workload run --name n --backend b --env K=V --env E= --port http --port dns=53 --label a=b --wait -f - -- sh -c x",
+            "workload run -- true",
+            "workload ls",
+            "workload show web",
+            "workload stop web --grace 5s",
+            "workload stop web --no-wait",
+            "workload start web",
+            "workload rm a b c --grace 1s",
+            "workload rm --all",
+            "workload logs web --follow --since 5m --tail 10 --timestamps",
+            "plugin ls",
+            "plugin show native --effective",
+            "plugin verify target/plugins/native.wasm",
+            "events --follow",
+            "config check --config f",
+            "config reference",
+            "completions bash",
+        ] {
+            parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+
+    #[test]
+    fn typing_errors_are_usage_errors_that_name_what_was_meant() {
+        for (line, want) in [
+            ("workload run --nmae web -- true", "--name"),
+            ("worklaod ls", "workload"),
+            ("workload lst", "ls"),
+            ("--output jsn workload ls", "json"),
+            ("workload run --env NAME -- true", "KEY=VALUE"),
+            ("workload run --port Http -- true", "is not a name"),
+            ("workload run --port http=99999 -- true", "65535"),
+            ("workload stop web --grace soon", "10s"),
+            ("workload rm", "--all"),
+            ("workload rm a --all", "--all"),
+        ] {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{line}");
+            assert!(error.to_string().contains(want), "{line}: {error}");
+        }
+        assert_eq!(parse("--help").unwrap_err().kind(), ErrorKind::DisplayHelp);
+        assert!(parse("--help").unwrap_err().to_string().contains("Exit codes:"));
+    }
+}

@@ -1,0 +1,117 @@
+//! `plugin show`.
+
+use clap::Args;
+use fleet_model::plugin::{Capability, Plugin};
+
+use crate::app::Context;
+use crate::commands::table::{pairs, table};
+use crate::failure::Failure;
+
+/// Its arguments.
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Its name
+    name: String,
+    /// What it asks for, what is granted, what results, and the lines to add
+    #[arg(long)]
+    effective: bool,
+}
+
+/// Shows it.
+pub(crate) async fn run(args: &ShowArgs, context: &mut Context) -> Result<(), Failure> {
+    let plugin = context.client()?.plugin(&args.name).await?;
+    context.output.answer(&plugin, || {
+        if args.effective { effective(&plugin) } else { people(&plugin) }
+    })
+}
+
+/// All that is known but its capabilities in detail.
+pub(super) fn people(plugin: &Plugin) -> String {
+    let row = |key: &str, value: String| (key.to_owned(), value);
+    let mut rows = vec![
+        row("name", plugin.name.clone()),
+        row("kind", plugin.kind.map(|kind| kind.to_string()).unwrap_or_default()),
+        row("version", plugin.version.clone().unwrap_or_default()),
+        row("state", plugin.state.to_string()),
+        row("why", plugin.reason.clone().unwrap_or_default()),
+        row("usable", if plugin.usable { "yes" } else { "no" }.to_owned()),
+        row("file", plugin.file.clone()),
+        row("digest", plugin.digest.clone().unwrap_or_default()),
+        row("node", plugin.node.clone()),
+    ];
+    rows.extend(plugin.attributes.iter().map(|(name, value)| row(name, value.clone())));
+    let refused = plugin.capabilities.iter().filter(|capability| capability.requested && !capability.effective);
+    rows.push(row("refused", refused.map(|capability| capability.name.clone()).collect::<Vec<_>>().join(", ")));
+    pairs(rows)
+}
+
+/// Request, grant and result of each capability.
+pub(super) fn effective(plugin: &Plugin) -> String {
+    let yes = |is: bool| if is { "yes" } else { "no" }.to_owned();
+    let granted = |capability: &Capability| match (&capability.granted, capability.above_ceiling) {
+        (Some(grant), true) => format!("{grant} (above the ceiling)"),
+        (Some(grant), false) => grant.clone(),
+        (None, _) => "no".to_owned(),
+    };
+    let mut text = table(
+        ["CAPABILITY", "REQUESTED", "GRANTED", "EFFECTIVE"],
+        plugin.capabilities.iter().map(|capability| {
+            [capability.name.clone(), yes(capability.requested), granted(capability), yes(capability.effective)]
+        }),
+    );
+    let mut remedies: Vec<&str> = plugin.capabilities.iter().filter_map(|one| one.remedy.as_deref()).collect();
+    remedies.dedup();
+    if !remedies.is_empty() {
+        text.push_str("\nTo grant what is refused, add to the grants file and start the host again:\n");
+        for remedy in remedies {
+            text.push('\n');
+            text.extend(remedy.trim_end().lines().map(|line| format!("  {line}\n")));
+        }
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn plugin() -> Plugin {
+        serde_json::from_value(json!({
+            "name": "native", "kind": "backend", "version": "0.1.0", "digest": "0123", "state": "active",
+            "reason": null, "usable": true, "file": "native.wasm", "node": "local",
+            "attributes": {"isolation": "process groups"},
+            "capabilities": [
+                {"name": "log", "requested": true, "granted": "yes", "effective": true},
+                {"name": "clock", "requested": true, "granted": "yes", "above_ceiling": true, "effective": false},
+                {"name": "process.launcher dev", "requested": true, "granted": null, "effective": false,
+                 "remedy": "[native.process.launchers.dev]\nany = true"},
+            ],
+        }))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_results_is_shown_with_the_lines_to_add() {
+        assert_eq!(
+            effective(&plugin()),
+            "CAPABILITY            REQUESTED  GRANTED                  EFFECTIVE\n\
+             log                   yes        yes                      yes\n\
+             clock                 yes        yes (above the ceiling)  no\n\
+             process.launcher dev  yes        no                       no\n\
+             \n\
+             To grant what is refused, add to the grants file and start the host again:\n\
+             \n\
+             \x20 [native.process.launchers.dev]\n\
+             \x20 any = true\n"
+        );
+    }
+
+    #[test]
+    fn the_plugins_own_facts_are_shown() {
+        let text = people(&plugin());
+        assert!(text.contains("isolation: process groups\n"), "{text}");
+        assert!(text.contains("refused:   clock, process.launcher dev\n"), "{text}");
+    }
+}

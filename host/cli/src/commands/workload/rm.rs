@@ -1,0 +1,110 @@
+//! `workload rm`.
+//!
+//! All are asked to go first and waited for then, so that their grace runs side by side. One that
+//! fails does not keep the others.
+
+use clap::Args;
+use fleet_client::{Client, ClientError, Page, WorkloadQuery};
+use fleet_model::workload::Workload;
+
+use super::Ending;
+use super::stop::still;
+use crate::app::Context;
+use crate::failure::{Exit, Failure};
+use crate::progress::Progress;
+
+/// Its arguments.
+#[derive(Debug, Args)]
+pub(crate) struct RmArgs {
+    /// Their names or ids
+    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    names: Vec<String>,
+    /// All there are
+    #[arg(long)]
+    all: bool,
+    #[command(flatten)]
+    ending: Ending,
+}
+
+/// Removes them and waits until they are gone.
+pub(crate) async fn run(args: &RmArgs, context: &mut Context) -> Result<(), Failure> {
+    let client = context.client()?;
+    let names = if args.all {
+        let all = client.workloads(&WorkloadQuery::default()).await?;
+        all.into_iter().map(|workload| workload.id.to_string()).collect()
+    } else {
+        args.names.clone()
+    };
+    let mut worst = Exit::Done;
+    let mut fail = |failure: Failure, context: &mut Context| -> Result<(), Failure> {
+        if failure.unauthenticated || failure.exit == Exit::Unavailable {
+            return Err(failure);
+        }
+        let exit = context.output.failure(&failure);
+        worst = if worst == Exit::Done { exit } else { worst };
+        Ok(())
+    };
+    let mut leaving = Vec::new();
+    for name in &names {
+        match client.remove(name, args.ending.grace).await {
+            Ok(workload) => leaving.push(workload),
+            // Whoever took it away first has done what all of them should be.
+            Err(error) if args.all && error.is_not_found() => {}
+            Err(error) => fail(error.into(), context)?,
+        }
+    }
+    if !args.ending.no_wait {
+        gone(&client, &leaving, &args.ending).await?;
+    }
+    context.output.answer(&Page::complete(leaving.iter().collect()), || told(args, &leaving))?;
+    if worst == Exit::Done { Ok(()) } else { Err(Failure::told(worst)) }
+}
+
+async fn gone(client: &Client, leaving: &[Workload], ending: &Ending) -> Result<(), Failure> {
+    let progress = Progress::begin("removing");
+    let wait = async {
+        for (index, workload) in leaving.iter().enumerate() {
+            progress.say(format!("removing {} ({} of {})", workload.name, index + 1, leaving.len()));
+            client.wait_gone(workload.id, |_| ()).await?;
+        }
+        Ok::<_, ClientError>(())
+    };
+    match tokio::time::timeout(ending.patience(), wait).await {
+        Ok(outcome) => Ok(outcome?),
+        Err(_) => {
+            for workload in leaving {
+                if client.workload(&workload.id.to_string()).await.is_ok() {
+                    return Err(still(&workload.name, ending));
+                }
+            }
+            Ok(())
+        }
+    }
+}
+
+fn told(args: &RmArgs, leaving: &[Workload]) -> String {
+    let verb = if args.ending.no_wait { "removing" } else { "removed" };
+    if args.all {
+        let plural = if leaving.len() == 1 { "" } else { "s" };
+        return format!("{verb} {} workload{plural}\n", leaving.len());
+    }
+    leaving.iter().map(|workload| format!("{verb} {}\n", workload.name)).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::super::sample::workload;
+    use super::*;
+
+    #[test]
+    fn all_says_how_many_and_names_are_named() {
+        let args = |all, no_wait| RmArgs { names: vec![], all, ending: Ending { grace: None, no_wait } };
+        let two = [workload(json!({})), workload(json!({"name": "db"}))];
+        assert_eq!(told(&args(true, false), &two), "removed 2 workloads\n");
+        assert_eq!(told(&args(true, true), &two[..1]), "removing 1 workload\n");
+        assert_eq!(told(&args(true, false), &[]), "removed 0 workloads\n");
+        assert_eq!(told(&args(false, false), &two), "removed web\nremoved db\n");
+    }
+}

@@ -1,0 +1,15 @@
+//! The configuration of a host: `fleet-host.toml`, a variable for every key, and flags for some.
+//!
+//! Each layer (file, variables, flags) is checked on its own, so that a mistake is answered with the
+//! place where it was made; then the highest layer that has a key wins ([`layers`]). The commented
+//! `fleet-host.toml` is the reference ([`reference`]): a test holds it and the keys together.
+
+mod key;
+mod layers;
+pub(crate) mod reference;
+mod settings;
+#[cfg(test)]
+mod tests;
+
+pub(crate) use layers::{Flags, Source, load};
+pub(crate) use settings::{LogFormat, Role, Settings};

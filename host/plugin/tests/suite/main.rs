@@ -1,0 +1,16 @@
+//! The plugin host from outside: files in, answers out.
+//!
+//! The components are made on the spot (`support`), or are the shipped ones (`shipped`); compiling
+//! is done by a real child, `examples/compile`.
+
+#[cfg(feature = "compiler")]
+mod calls;
+#[cfg(feature = "compiler")]
+mod grants;
+#[cfg(feature = "compiler")]
+mod loading;
+#[cfg(feature = "compiler")]
+mod shipped;
+mod support;
+#[cfg(not(feature = "compiler"))]
+mod without_compiler;

@@ -1,0 +1,157 @@
+//! What the tests of this crate share: a plugin folder with components made on the spot, and a
+//! host over it.
+
+#![allow(dead_code, reason = "each test binary uses its part")]
+
+pub(crate) mod guest;
+pub(crate) mod processes;
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleet_model::plugin::{Plugin, PluginState};
+use fleet_model::{Attempt, Generation, ItemKey, Name, NodeId, Op, Verb, WorkloadId};
+use fleet_plugin::{CompileCommand, Driver, Drivers, Grants, PluginHost, PluginHostOptions, VerifyOptions};
+use fleet_seam::SystemClock;
+use tempfile::TempDir;
+
+pub(crate) use guest::Guest;
+pub(crate) use processes::FakeProcesses;
+
+/// A machine with an empty plugin folder.
+pub(crate) struct Machine {
+    root: TempDir,
+    /// The text of its grants file.
+    pub(crate) grants: String,
+    /// The operator's settings.
+    pub(crate) settings: BTreeMap<Name, serde_json::Value>,
+    /// What compiles for it.
+    pub(crate) compile: CompileCommand,
+    /// What stands in for programs.
+    pub(crate) processes: Arc<FakeProcesses>,
+}
+
+impl Machine {
+    pub(crate) fn new() -> Self {
+        let root = tempfile::tempdir().unwrap();
+        fs::create_dir(root.path().join("plugins")).unwrap();
+        Self {
+            root,
+            grants: String::new(),
+            settings: BTreeMap::new(),
+            compile: CompileCommand { program: compiler(), args: Vec::new() },
+            processes: Arc::new(FakeProcesses::default()),
+        }
+    }
+
+    pub(crate) fn folder(&self) -> PathBuf {
+        self.root.path().join("plugins")
+    }
+
+    pub(crate) fn cache(&self) -> PathBuf {
+        self.root.path().join("data/plugins/cache")
+    }
+
+    pub(crate) fn grants_path(&self) -> PathBuf {
+        self.root.path().join("grants.toml")
+    }
+
+    /// Puts a file into the plugin folder.
+    pub(crate) fn file(&self, name: &str, content: impl AsRef<[u8]>) {
+        fs::write(self.folder().join(name), content).unwrap();
+    }
+
+    /// Puts a component with its manifest into the plugin folder.
+    pub(crate) fn plugin(&self, guest: &Guest, more: &str) {
+        self.file(&format!("{}.wasm", guest.name), guest.component());
+        self.file(&format!("{}.toml", guest.name), guest.manifest(more));
+    }
+
+    /// Starts a host and waits until it has settled.
+    pub(crate) async fn host(&self) -> Arc<PluginHost> {
+        let host = PluginHost::open(PluginHostOptions {
+            folder: self.folder(),
+            data: self.root.path().join("data"),
+            cache: None,
+            grants: Grants::parse("grants.toml", &self.grants).unwrap(),
+            grants_path: self.grants_path(),
+            ceiling: None,
+            settings: self.settings.clone(),
+            compile: self.compile.clone(),
+            processes: self.processes.clone(),
+            clock: Arc::new(SystemClock),
+            node_name: "here".to_owned(),
+        })
+        .unwrap();
+        tokio::time::timeout(Duration::from_secs(60), host.settled()).await.expect("the host settles");
+        host
+    }
+
+    /// What `verify` says about a path.
+    pub(crate) async fn verify(&self, path: &Path) -> Vec<Plugin> {
+        let options = VerifyOptions {
+            data: self.root.path().join("data"),
+            cache: None,
+            grants: Grants::parse("grants.toml", &self.grants).unwrap(),
+            grants_path: self.grants_path(),
+            compile: self.compile.clone(),
+            clock: Arc::new(SystemClock),
+        };
+        PluginHost::verify(path, options).await.unwrap()
+    }
+}
+
+/// The driver of an active plugin; panics with the reason of one that is not.
+pub(crate) fn driver(host: &PluginHost, name: &str) -> Arc<dyn Driver> {
+    host.driver(&name.parse().unwrap()).unwrap_or_else(|error| panic!("{error}"))
+}
+
+/// What the host says of a file.
+pub(crate) fn plugin(host: &PluginHost, file: &str) -> Plugin {
+    host.plugins().into_iter().find(|plugin| plugin.file == file).unwrap_or_else(|| panic!("no {file}"))
+}
+
+/// Why a file was refused.
+pub(crate) fn rejection(host: &PluginHost, file: &str) -> String {
+    let plugin = plugin(host, file);
+    assert_eq!(plugin.state, PluginState::Rejected, "{plugin:?}");
+    plugin.reason.unwrap()
+}
+
+pub(crate) fn workload_id() -> WorkloadId {
+    WorkloadId::new(1_000, 7)
+}
+
+pub(crate) fn node_id() -> NodeId {
+    NodeId::new(1_000, 8)
+}
+
+pub(crate) fn op(verb: Verb) -> Op {
+    Op {
+        item: ItemKey::workload(workload_id()),
+        generation: Generation(3),
+        attempt: Attempt(1),
+        verb,
+        call: String::new(),
+    }
+}
+
+/// A file of the shipped plugins: from `FLEET_PLUGINS_DIR`, else `plugins` in the target folder.
+pub(crate) fn shipped(file: &str) -> Vec<u8> {
+    let target = || Some(std::env::current_exe().ok()?.ancestors().nth(3)?.join("plugins"));
+    let folder = std::env::var_os("FLEET_PLUGINS_DIR").map(PathBuf::from).or_else(target).unwrap();
+    fs::read(folder.join(file)).unwrap_or_else(|error| {
+        panic!("cannot read {file} in {}: {error}; run `cargo xtask build` first", folder.display())
+    })
+}
+
+/// `examples/compile`, which cargo builds before it runs the tests.
+fn compiler() -> PathBuf {
+    let test = std::env::current_exe().unwrap();
+    let program = test.parent().and_then(Path::parent).unwrap().join("examples/compile");
+    assert!(program.exists(), "{} is missing: cargo test builds it", program.display());
+    program
+}

@@ -1,0 +1,83 @@
+//! Programs that are only written down.
+
+use std::collections::BTreeMap;
+use std::sync::Mutex;
+
+use async_trait::async_trait;
+use fleet_capability::{
+    Caller, Launcher, ListedProcess, Open, Prepared, ProcessState, ProcessStatus, Processes, Request, Source,
+};
+use fleet_model::{Error, Op};
+use futures::StreamExt;
+
+/// Says yes to everything and remembers what was asked.
+#[derive(Default)]
+pub(crate) struct FakeProcesses {
+    /// `prepare workload/…@3.1:create`, and so on.
+    pub(crate) calls: Mutex<Vec<String>>,
+}
+
+impl FakeProcesses {
+    fn note(&self, call: String) {
+        self.calls.lock().unwrap().push(call);
+    }
+}
+
+fn running() -> ProcessStatus {
+    ProcessStatus {
+        state: ProcessState::Running,
+        pid: Some(4711),
+        started_at_ms: Some(1),
+        attributes: [("pid".to_owned(), "4711".to_owned())].into(),
+    }
+}
+
+#[async_trait]
+impl Processes for FakeProcesses {
+    fn facilities(&self) -> BTreeMap<String, String> {
+        [("isolation".to_owned(), "none".to_owned())].into()
+    }
+
+    async fn prepare(&self, caller: &Caller, _: &Launcher, op: &Op, request: Request) -> Result<Prepared, Error> {
+        self.note(format!("{} prepare {op} {} {:?}", caller.plugin, request.launcher, request.command));
+        Ok(Prepared { reference: format!("{}/{}.{}", request.workload, op.generation, op.attempt), kill_target: None })
+    }
+
+    async fn start(&self, caller: &Caller, op: &Op, reference: &str) -> Result<ProcessStatus, Error> {
+        self.note(format!("{} start {op} {reference}", caller.plugin));
+        Ok(running())
+    }
+
+    async fn signal(&self, caller: &Caller, op: &Op, reference: &str, signal: &str) -> Result<(), Error> {
+        self.note(format!("{} signal {op} {reference} {signal}", caller.plugin));
+        Ok(())
+    }
+
+    async fn kill(&self, caller: &Caller, op: &Op, reference: &str) -> Result<(), Error> {
+        self.note(format!("{} kill {op} {reference}", caller.plugin));
+        Ok(())
+    }
+
+    async fn inspect(&self, _: &Caller, _: &str) -> Result<ProcessStatus, Error> {
+        Ok(running())
+    }
+
+    async fn remove(&self, caller: &Caller, op: &Op, reference: &str) -> Result<(), Error> {
+        self.note(format!("{} remove {op} {reference}", caller.plugin));
+        Ok(())
+    }
+
+    async fn list(
+        &self,
+        _: &Caller,
+        _: Option<&str>,
+        _: u32,
+    ) -> Result<(Vec<ListedProcess>, Option<String>), Error> {
+        Ok((Vec::new(), None))
+    }
+
+    async fn open(&self, caller: &Caller, reference: &str, what: Open) -> Result<Source, Error> {
+        self.note(format!("{} open {reference} {what:?}", caller.plugin));
+        Ok(Source { output: futures::stream::empty().boxed(), input: None })
+    }
+}
