@@ -1,6 +1,6 @@
 //! What each area of `cargo xtask test` runs.
 
-use crate::build::{COMPONENT_TARGET, components};
+use crate::build::{COMPONENT_TARGET, components, components_here};
 use crate::say;
 use crate::slow::{TestTime, from_junit, from_libtest};
 use crate::test::{Area, Needs, Session, Stop};
@@ -26,7 +26,7 @@ pub(crate) const AREAS: [Area; 8] = [
     },
     Area {
         name: "unit",
-        about: "tests of the host's crates and of xtask",
+        about: "tests of the host's crates, of the components' logic and of xtask",
         needs: Needs::Build,
         run: unit,
     },
@@ -98,6 +98,8 @@ fn lint(session: &mut Session<'_>) -> Result<(), Stop> {
     let arguments = ["clippy", "--release", "--workspace", "--all-targets"];
     run(workspace.cargo(arguments).args(["--", "-D", "warnings"]))?;
     run(components(workspace, "clippy").args(["--", "-D", "warnings"]))?;
+    // Their tests run on this machine, so that is where clippy sees them.
+    run(components_here(workspace, "clippy").args(["--all-targets", "--", "-D", "warnings"]))?;
     Ok(())
 }
 
@@ -144,6 +146,7 @@ fn unit(session: &mut Session<'_>) -> Result<(), Stop> {
     tools::system_packages("unit", session.missing)?;
     let selection = ["--workspace", "--exclude", END_TO_END];
     run_tests(session, &selection)?;
+    run(&mut components_here(session.workspace, "test"))?;
     // Examples in documentation: nextest does not know them, and they report no times.
     let doctests = ["test", "--release", "--doc"];
     run(session.workspace.cargo(doctests).args(selection))?;

@@ -46,9 +46,15 @@ pub(crate) fn build(workspace: &Workspace) -> Result<(), String> {
 /// A cargo call on the components' workspace. Its artefacts stay in a folder of their own, so
 /// that they do not wait for the host's build lock or get in its way.
 pub(crate) fn components(workspace: &Workspace, subcommand: &str) -> process::Command {
+    let mut command = components_here(workspace, subcommand);
+    command.args(["--target", COMPONENT_TARGET]);
+    command
+}
+
+/// The same for this machine instead of WebAssembly: what the components' own tests run on.
+pub(crate) fn components_here(workspace: &Workspace, subcommand: &str) -> process::Command {
     let mut command = workspace.cargo([subcommand, "--release", "--workspace"]);
     command
-        .args(["--target", COMPONENT_TARGET])
         .args(["--manifest-path", "plugins/Cargo.toml", "--target-dir"])
         .arg(components_target(workspace));
     command

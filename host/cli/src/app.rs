@@ -34,13 +34,21 @@ impl Context {
 
 /// Does what was typed.
 pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
-    let program = arguments.first().map_or_else(|| "fleet-host".to_owned(), |name| name.to_string_lossy().into_owned());
+    let program = arguments.first().map_or_else(
+        || "fleet-host".to_owned(),
+        |name| name.to_string_lossy().into_owned(),
+    );
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => return not_parsed(&error),
     };
     let output = Output::of_process(cli.global.output);
-    let mut context = Context { global: cli.global, environment: Environment::of_process(), output, program };
+    let mut context = Context {
+        global: cli.global,
+        environment: Environment::of_process(),
+        output,
+        program,
+    };
     let exit = match dispatch(cli.command, &mut context) {
         Ok(()) => Exit::Done,
         Err(failure) => {
@@ -60,7 +68,9 @@ fn dispatch(command: Command, context: &mut Context) -> Result<(), Failure> {
         Command::Config(command) => config::run(command, context),
         Command::Completions(args) => completions::run(&args, context),
         #[cfg(feature = "controller")]
-        Command::Openapi => context.output.text(&fleet_controller::Controller::openapi()),
+        Command::Openapi => context
+            .output
+            .text(&fleet_controller::Controller::openapi()),
     }
 }
 
@@ -75,10 +85,17 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
 
 /// Help and versions are answers; all else is a usage error, in the parser's words.
 fn not_parsed(error: &clap::Error) -> ExitCode {
-    let asked_for = matches!(error.kind(), ErrorKind::DisplayHelp | ErrorKind::DisplayVersion);
+    let asked_for = matches!(
+        error.kind(),
+        ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
+    );
     // The parser colours its words where the stream is a terminal. A closed one has read enough.
     let _ = error.print();
-    ExitCode::from(if asked_for { Exit::Done as u8 } else { Exit::Usage as u8 })
+    ExitCode::from(if asked_for {
+        Exit::Done as u8
+    } else {
+        Exit::Usage as u8
+    })
 }
 
 /// A refused token is told with the place it came from.
@@ -86,7 +103,11 @@ fn explained(mut failure: Failure, context: &Context) -> Failure {
     if failure.unauthenticated
         && let Some(place) = connect::token_place(&context.global, &context.environment)
     {
-        let found = if place.exists() { "the token is the one in" } else { "there is none at" };
+        let found = if place.exists() {
+            "the token is the one in"
+        } else {
+            "there is none at"
+        };
         failure.message = format!("{} ({found} {})", failure.message, place.display());
     }
     failure
@@ -97,7 +118,12 @@ fn explained(mut failure: Failure, context: &Context) -> Failure {
 pub(crate) fn kept(global: Global) -> (Context, Kept) {
     let (out, err) = (Kept::default(), Kept::default());
     let output = Output::to(global.output, out.clone(), err);
-    let context = Context { global, environment: Environment::default(), output, program: "fleet-host".into() };
+    let context = Context {
+        global,
+        environment: Environment::default(),
+        output,
+        program: "fleet-host".into(),
+    };
     (context, out)
 }
 

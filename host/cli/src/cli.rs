@@ -45,7 +45,14 @@ pub(crate) struct Global {
     #[arg(long, global = true, value_name = "DIR")]
     pub(crate) data: Option<PathBuf>,
     /// The form of the answer; `json` is the API's objects
-    #[arg(long, global = true, value_enum, default_value_t, value_name = "FORM", hide_possible_values = false)]
+    #[arg(
+        long,
+        global = true,
+        value_enum,
+        default_value_t,
+        value_name = "FORM",
+        hide_possible_values = false
+    )]
     pub(crate) output: Format,
 }
 
@@ -147,6 +154,11 @@ mod tests {
             assert!(error.to_string().contains(want), "{line}: {error}");
         }
         assert_eq!(parse("--help").unwrap_err().kind(), ErrorKind::DisplayHelp);
-        assert!(parse("--help").unwrap_err().to_string().contains("Exit codes:"));
+        assert!(
+            parse("--help")
+                .unwrap_err()
+                .to_string()
+                .contains("Exit codes:")
+        );
     }
 }

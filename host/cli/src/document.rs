@@ -18,12 +18,20 @@ pub(crate) enum Syntax {
 impl Syntax {
     /// By the file's name, else by its first character: no TOML document begins with a brace.
     pub(crate) fn of(file: &str, text: &str) -> Self {
-        if file.ends_with(".json") || text.trim_start().starts_with('{') { Self::Json } else { Self::Toml }
+        if file.ends_with(".json") || text.trim_start().starts_with('{') {
+            Self::Json
+        } else {
+            Self::Toml
+        }
     }
 }
 
 /// Reads `text`, which came from `file`.
-pub(crate) fn parse<T: DeserializeOwned>(file: &str, text: &str, syntax: Syntax) -> Result<T, Failure> {
+pub(crate) fn parse<T: DeserializeOwned>(
+    file: &str,
+    text: &str,
+    syntax: Syntax,
+) -> Result<T, Failure> {
     match syntax {
         Syntax::Toml => toml::from_str(text).map_err(|error| {
             let place = error.span().map(|span| position(text, span.start));
@@ -42,7 +50,13 @@ pub(crate) fn parse<T: DeserializeOwned>(file: &str, text: &str, syntax: Syntax)
 fn position(text: &str, offset: usize) -> (usize, usize) {
     let before = text.get(..offset).unwrap_or(text);
     let line = before.matches('\n').count() + 1;
-    let column = before.rsplit('\n').next().unwrap_or_default().chars().count() + 1;
+    let column = before
+        .rsplit('\n')
+        .next()
+        .unwrap_or_default()
+        .chars()
+        .count()
+        + 1;
     (line, column)
 }
 
@@ -88,16 +102,27 @@ mod tests {
     fn an_unknown_key_is_placed_and_the_meant_one_named() {
         let (message, help) = mistake("w.toml", "name = \"web\"\n  comand = [\"a\"]\n");
         assert_eq!(message, "w.toml:2:3: unknown key `comand`");
-        assert!(help.starts_with("did you mean `command`? known here: name, backend, "), "{help}");
+        assert!(
+            help.starts_with("did you mean `command`? known here: name, backend, "),
+            "{help}"
+        );
         let (message, help) = mistake("w.json", "{\"name\": \"web\",\n \"image\": 1}");
-        assert!(message.starts_with("w.json:2:") && message.ends_with("unknown key `image`"), "{message}");
+        assert!(
+            message.starts_with("w.json:2:") && message.ends_with("unknown key `image`"),
+            "{message}"
+        );
         assert!(help.starts_with("known here: "), "{help}");
     }
 
     #[test]
     fn other_mistakes_say_where_and_what_was_expected() {
         for (file, text, place, expected) in [
-            ("w.toml", "name = \"web\"\ncommand = \"ls\"\n", "w.toml:2:11: ", "expected a sequence"),
+            (
+                "w.toml",
+                "name = \"web\"\ncommand = \"ls\"\n",
+                "w.toml:2:11: ",
+                "expected a sequence",
+            ),
             ("w.toml", "name = web\n", "w.toml:1:8: ", "string"),
             ("w.toml", "name = \"Web\"\n", "w.toml:1:", "is not a name"),
             ("w.toml", "[ports]\nhttp = 70000\n", "w.toml:2:8: ", "u16"),
@@ -105,7 +130,10 @@ mod tests {
             ("-", "{\"command\": [", "-:1:13: ", "EOF"),
         ] {
             let (message, _) = mistake(file, text);
-            assert!(message.starts_with(place) && message.contains(expected), "{message}");
+            assert!(
+                message.starts_with(place) && message.contains(expected),
+                "{message}"
+            );
         }
     }
 }

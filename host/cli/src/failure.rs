@@ -27,14 +27,26 @@ pub(crate) enum Exit {
 }
 
 impl Exit {
-    /// The exit code for a kind of error.
+    /// The exit code for a kind of error that was met here.
     pub(crate) fn of(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::Invalid => Self::Usage,
             ErrorKind::NotFound => Self::NotFound,
             ErrorKind::Conflict | ErrorKind::Denied | ErrorKind::Unsupported => Self::Refused,
-            ErrorKind::Unavailable | ErrorKind::Deadline | ErrorKind::Exhausted => Self::Unavailable,
+            ErrorKind::Unavailable | ErrorKind::Deadline | ErrorKind::Exhausted => {
+                Self::Unavailable
+            }
             ErrorKind::Internal | ErrorKind::Other => Self::Failed,
+        }
+    }
+
+    /// The exit code for a kind of error that the API answered with: the command line was in order, so
+    /// what is invalid was refused by the host.
+    fn answered(kind: ErrorKind) -> Self {
+        if kind == ErrorKind::Invalid {
+            Self::Refused
+        } else {
+            Self::of(kind)
         }
     }
 }
@@ -55,7 +67,12 @@ pub(crate) struct Failure {
 impl Failure {
     /// A failure with its exit code.
     pub(crate) fn new(exit: Exit, message: impl Into<String>) -> Self {
-        Self { exit, message: message.into(), help: None, unauthenticated: false }
+        Self {
+            exit,
+            message: message.into(),
+            help: None,
+            unauthenticated: false,
+        }
     }
 
     /// [`Exit::Failed`].
@@ -88,11 +105,17 @@ impl Failure {
 /// What the system said, without its number.
 pub(crate) fn reason(error: &io::Error) -> String {
     let text = error.to_string();
-    text.split(" (os error").next().unwrap_or(&text).to_lowercase()
+    text.split(" (os error")
+        .next()
+        .unwrap_or(&text)
+        .to_lowercase()
 }
 
 /// An error and what is below it, each part once.
-#[cfg_attr(not(all(feature = "controller", feature = "node")), expect(dead_code, reason = "for the host's own errors"))]
+#[cfg_attr(
+    not(all(feature = "controller", feature = "node")),
+    expect(dead_code, reason = "for the host's own errors")
+)]
 pub(crate) fn chain(error: &dyn StdError) -> String {
     let mut text = error.to_string();
     let mut below = error.source();
@@ -119,9 +142,16 @@ impl From<io::Error> for Failure {
 impl From<Error> for Failure {
     fn from(error: Error) -> Self {
         // The first line says what is wrong; what follows are lines to copy.
-        let (first, rest) = error.message.split_once('\n').unwrap_or((&error.message, ""));
+        let (first, rest) = error
+            .message
+            .split_once('\n')
+            .unwrap_or((&error.message, ""));
         let failure = Self::new(Exit::of(error.kind), first.trim_end());
-        if rest.trim().is_empty() { failure } else { failure.help(rest.trim_end()) }
+        if rest.trim().is_empty() {
+            failure
+        } else {
+            failure.help(rest.trim_end())
+        }
     }
 }
 
@@ -130,7 +160,10 @@ impl From<ClientError> for Failure {
         let unauthenticated = error.is_unauthenticated();
         let message = error.to_string();
         let failure = match error {
-            ClientError::Api { error, .. } => Self::from(error),
+            ClientError::Api { error, .. } => {
+                let exit = Exit::answered(error.kind);
+                Self { exit, ..Self::from(error) }
+            }
             ClientError::Unreachable { .. } => Self::new(Exit::Unavailable, message)
                 .help("start a host with `fleet-host run --plugins DIR`, or name another with --server or FLEET_SERVER"),
             ClientError::Broken { .. } => Self::new(Exit::Unavailable, message)
@@ -144,7 +177,11 @@ impl From<ClientError> for Failure {
         };
         if unauthenticated {
             let help = "name the host's data folder with --data or FLEET_DATA, or its token's file with --token-file or FLEET_TOKEN_FILE";
-            return Self { exit: Exit::Refused, unauthenticated, ..failure.help(help) };
+            return Self {
+                exit: Exit::Refused,
+                unauthenticated,
+                ..failure.help(help)
+            };
         }
         failure
     }
@@ -170,13 +207,24 @@ mod tests {
         ] {
             assert_eq!(Exit::of(kind) as u8, code, "{kind:?}");
         }
+        let error = Error::invalid("off-schema", "no");
+        assert_eq!(
+            Failure::from(ClientError::Api { status: 422, error }).exit,
+            Exit::Refused
+        );
     }
 
     #[test]
     fn an_unreachable_host_has_a_remedy_and_a_closed_pipe_needs_none() {
         let source = Box::new(io::Error::other("refused"));
-        let failure = Failure::from(ClientError::Unreachable { server: "http://h:1".into(), source });
-        assert_eq!((failure.exit, failure.message.as_str()), (Exit::Unavailable, "nothing answers at http://h:1"));
+        let failure = Failure::from(ClientError::Unreachable {
+            server: "http://h:1".into(),
+            source,
+        });
+        assert_eq!(
+            (failure.exit, failure.message.as_str()),
+            (Exit::Unavailable, "nothing answers at http://h:1")
+        );
         assert!(failure.help.unwrap().contains("--server"));
         let closed = Failure::from(io::Error::from(io::ErrorKind::BrokenPipe));
         assert_eq!((closed.exit, closed.message.as_str()), (Exit::Done, ""));
@@ -192,7 +240,10 @@ mod tests {
 
     #[test]
     fn lines_to_copy_become_the_help() {
-        let failure = Failure::from(Error::denied("no-launcher", "not granted; add:\n  [native]\n  log = true\n"));
+        let failure = Failure::from(Error::denied(
+            "no-launcher",
+            "not granted; add:\n  [native]\n  log = true\n",
+        ));
         assert_eq!(failure.message, "not granted; add:");
         assert_eq!(failure.help.as_deref(), Some("  [native]\n  log = true"));
     }

@@ -30,13 +30,21 @@ pub(crate) struct Output {
 impl Output {
     /// This process's own.
     pub(crate) fn of_process(format: Format) -> Self {
-        Self { format, out: Box::new(io::stdout()), err: Box::new(io::stderr()) }
+        Self {
+            format,
+            out: Box::new(io::stdout()),
+            err: Box::new(io::stderr()),
+        }
     }
 
     /// Output that is kept.
     #[cfg(test)]
     pub(crate) fn to(format: Format, out: impl Write + 'static, err: impl Write + 'static) -> Self {
-        Self { format, out: Box::new(out), err: Box::new(err) }
+        Self {
+            format,
+            out: Box::new(out),
+            err: Box::new(err),
+        }
     }
 
     /// Whether the answer is for programs.
@@ -97,7 +105,10 @@ fn told(failure: &Failure) -> String {
     if failure.message.is_empty() {
         return text;
     }
-    text.push_str(&format!("error: {}\n", failure.message.trim_end().replace('\n', "\n       ")));
+    text.push_str(&format!(
+        "error: {}\n",
+        failure.message.trim_end().replace('\n', "\n       ")
+    ));
     if let Some(help) = &failure.help {
         // Lines to copy stand alone.
         let gap = if help.contains('\n') { '\n' } else { ' ' };
@@ -115,7 +126,10 @@ mod tests {
         let failure = Failure::failed("it broke").help("mend it");
         assert_eq!(told(&failure), "error: it broke\nhelp: mend it\n");
         assert_eq!(told(&Failure::failed("it broke")), "error: it broke\n");
-        assert_eq!(told(&Failure::failed("a").help("  b\n  c")), "error: a\nhelp:\n  b\n  c\n");
+        assert_eq!(
+            told(&Failure::failed("a").help("  b\n  c")),
+            "error: a\nhelp:\n  b\n  c\n"
+        );
         assert_eq!(told(&Failure::told(Exit::Failed)), "");
     }
 }

@@ -13,7 +13,11 @@ pub(crate) fn word(text: &str) -> Cow<'_, str> {
 
 /// A command line.
 pub(crate) fn line<T: AsRef<str>>(words: &[T]) -> String {
-    words.iter().map(|text| word(text.as_ref())).collect::<Vec<_>>().join(" ")
+    words
+        .iter()
+        .map(|text| word(text.as_ref()))
+        .collect::<Vec<_>>()
+        .join(" ")
 }
 
 #[cfg(test)]
@@ -22,6 +26,9 @@ mod tests {
 
     #[test]
     fn a_shell_reads_back_the_same_words() {
-        assert_eq!(line(&["a", "b c", "$(PORT_HTTP)", "it's", "", "~"]), r"a 'b c' '$(PORT_HTTP)' 'it'\''s' '' '~'");
+        assert_eq!(
+            line(&["a", "b c", "$(PORT_HTTP)", "it's", "", "~"]),
+            r"a 'b c' '$(PORT_HTTP)' 'it'\''s' '' '~'"
+        );
     }
 }

@@ -57,7 +57,9 @@ fn label(text: &str) -> Result<(Label, Label), String> {
 fn port(text: &str) -> Result<(Name, u16), String> {
     let (name, inside) = text.split_once('=').unwrap_or((text, "0"));
     let name = name.parse::<Name>().map_err(|error| error.to_string())?;
-    let inside = inside.parse().map_err(|_| format!("`{inside}` is not a port: expected 0 to 65535, 0 for any"))?;
+    let inside = inside
+        .parse()
+        .map_err(|_| format!("`{inside}` is not a port: expected 0 to 65535, 0 for any"))?;
     Ok((name, inside))
 }
 
@@ -65,7 +67,10 @@ impl SpecArgs {
     /// The workload that is asked for.
     pub(crate) fn spec(self) -> Result<WorkloadSpec, Failure> {
         let Some(file) = &self.file else {
-            let is_native = self.backend.as_ref().is_none_or(|backend| backend.as_str() == "native");
+            let is_native = self
+                .backend
+                .as_ref()
+                .is_none_or(|backend| backend.as_str() == "native");
             if is_native && self.command.is_empty() {
                 return Err(Failure::usage("there is nothing to run")
                     .help("put the program after `--`, as in `workload run -- sleep 60`, or name a file with -f"));
@@ -97,7 +102,11 @@ impl SpecArgs {
 
 fn read(file: &Path) -> Result<(String, String), Failure> {
     let mut text = String::new();
-    let name = if file == Path::new("-") { "standard input".to_owned() } else { file.display().to_string() };
+    let name = if file == Path::new("-") {
+        "standard input".to_owned()
+    } else {
+        file.display().to_string()
+    };
     let outcome = if file == Path::new("-") {
         std::io::stdin().read_to_string(&mut text).map(|_| ())
     } else {
@@ -105,8 +114,10 @@ fn read(file: &Path) -> Result<(String, String), Failure> {
     };
     match outcome {
         Ok(()) => Ok((name, text)),
-        Err(error) => Err(Failure::usage(format!("cannot read {name}: {}", reason(&error)))
-            .help("name a workload file in TOML or JSON with -f, or - for standard input")),
+        Err(error) => Err(
+            Failure::usage(format!("cannot read {name}: {}", reason(&error)))
+                .help("name a workload file in TOML or JSON with -f, or - for standard input"),
+        ),
     }
 }
 
@@ -145,24 +156,41 @@ mod tests {
         );
         let json = folder.path().join("w");
         std::fs::write(&json, r#"{"command": ["x", "y"]}"#).unwrap();
-        let spec = SpecArgs { file: Some(json), ..SpecArgs::default() }.spec().unwrap();
+        let spec = SpecArgs {
+            file: Some(json),
+            ..SpecArgs::default()
+        }
+        .spec()
+        .unwrap();
         assert_eq!((spec.backend.as_str(), spec.command.len()), ("native", 2));
     }
 
     #[test]
     fn without_a_file_the_flags_are_all_there_is() {
         let spec = args(None).spec().unwrap();
-        assert_eq!((spec.backend.as_str(), spec.command), ("native", vec!["true".to_owned()]));
+        assert_eq!(
+            (spec.backend.as_str(), spec.command),
+            ("native", vec!["true".to_owned()])
+        );
         let nothing = SpecArgs::default().spec().unwrap_err();
         assert!(nothing.help.unwrap().contains("--"));
-        let mock = SpecArgs { backend: Some("mock".parse().unwrap()), ..SpecArgs::default() };
+        let mock = SpecArgs {
+            backend: Some("mock".parse().unwrap()),
+            ..SpecArgs::default()
+        };
         assert!(mock.spec().unwrap().command.is_empty());
     }
 
     #[test]
     fn a_missing_file_is_named() {
-        let missing = SpecArgs { file: Some("/nowhere/w.toml".into()), ..SpecArgs::default() };
+        let missing = SpecArgs {
+            file: Some("/nowhere/w.toml".into()),
+            ..SpecArgs::default()
+        };
         let failure = missing.spec().unwrap_err();
-        assert_eq!(failure.message, "cannot read /nowhere/w.toml: no such file or directory");
+        assert_eq!(
+            failure.message,
+            "cannot read /nowhere/w.toml: no such file or directory"
+        );
     }
 }

@@ -6,7 +6,8 @@ use jiff::Timestamp;
 
 /// A duration as it is typed: `10s`, `2m 30s`, `500ms`.
 pub(crate) fn duration(text: &str) -> Result<Duration, String> {
-    humantime::parse_duration(text).map_err(|error| format!("{error}: write 10s, 500ms, 2m or 1h 30m"))
+    humantime::parse_duration(text)
+        .map_err(|error| format!("{error}: write 10s, 500ms, 2m or 1h 30m"))
 }
 
 /// A moment as it is typed: how long ago, or RFC 3339.
@@ -24,16 +25,20 @@ impl Since {
         if let Ok(ago) = humantime::parse_duration(text) {
             return Ok(Self::Ago(ago));
         }
-        let at: Timestamp = text
-            .parse()
-            .map_err(|_| "expected how long ago (10m, 2h) or a time like 2026-01-31T12:00:00Z".to_owned())?;
-        u64::try_from(at.as_millisecond()).map(Self::At).map_err(|_| "expected a time after 1970".to_owned())
+        let at: Timestamp = text.parse().map_err(|_| {
+            "expected how long ago (10m, 2h) or a time like 2026-01-31T12:00:00Z".to_owned()
+        })?;
+        u64::try_from(at.as_millisecond())
+            .map(Self::At)
+            .map_err(|_| "expected a time after 1970".to_owned())
     }
 
     /// In Unix milliseconds.
     pub(crate) fn unix_ms(self, now_ms: u64) -> u64 {
         match self {
-            Self::Ago(ago) => now_ms.saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX)),
+            Self::Ago(ago) => {
+                now_ms.saturating_sub(u64::try_from(ago.as_millis()).unwrap_or(u64::MAX))
+            }
             Self::At(at) => at,
         }
     }
@@ -62,7 +67,13 @@ mod tests {
 
     #[test]
     fn ages_are_short() {
-        for (seconds, want) in [(0, "0s"), (119, "119s"), (120, "2m"), (7_200, "2h"), (200_000, "2d")] {
+        for (seconds, want) in [
+            (0, "0s"),
+            (119, "119s"),
+            (120, "2m"),
+            (7_200, "2h"),
+            (200_000, "2d"),
+        ] {
             assert_eq!(age(5_000, 5_000 + seconds * 1_000), want);
         }
         assert_eq!(age(9_000, 5_000), "0s", "a clock set back is no error");
@@ -71,7 +82,10 @@ mod tests {
     #[test]
     fn since_is_a_span_or_a_time() {
         assert_eq!(Since::parse("90s").unwrap().unix_ms(100_000), 10_000);
-        assert_eq!(Since::parse("1970-01-01T00:00:01.500Z").unwrap().unix_ms(0), 1_500);
+        assert_eq!(
+            Since::parse("1970-01-01T00:00:01.500Z").unwrap().unix_ms(0),
+            1_500
+        );
         assert!(Since::parse("yesterday").unwrap_err().contains("10m"));
         assert_eq!(stamp(1_700_000_000_123), "2023-11-14T22:13:20Z");
         assert!(duration("10").unwrap_err().contains("10s"));

@@ -9,7 +9,10 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// What makes this process a shim.
-#[cfg_attr(not(feature = "node"), expect(dead_code, reason = "only a node starts programs"))]
+#[cfg_attr(
+    not(feature = "node"),
+    expect(dead_code, reason = "only a node starts programs")
+)]
 pub(crate) const SHIM: &str = "shim";
 /// What makes this process a compiler.
 pub(crate) const COMPILE: &str = "compile";
@@ -18,9 +21,10 @@ pub(crate) const COMPILE: &str = "compile";
 pub(crate) fn answer(arguments: &[OsString]) -> Option<ExitCode> {
     match arguments {
         [_, name, slot] if name == SHIM => Some(fleet_capability::shim_main(Path::new(slot))),
-        [_, name, input, output] if name == COMPILE => {
-            Some(fleet_plugin::compile_main(Path::new(input), Path::new(output)))
-        }
+        [_, name, input, output] if name == COMPILE => Some(fleet_plugin::compile_main(
+            Path::new(input),
+            Path::new(output),
+        )),
         _ => None,
     }
 }

@@ -45,7 +45,11 @@ pub(crate) struct Outage {
 impl Outage {
     /// Never connected.
     pub(crate) fn new() -> Self {
-        Self { connected_ms: None, since_ms: None, backoff: Backoff::new() }
+        Self {
+            connected_ms: None,
+            since_ms: None,
+            backoff: Backoff::new(),
+        }
     }
 
     /// The server took the request.
@@ -62,7 +66,9 @@ impl Outage {
     /// The connection is gone. Returns after a pause whether to try again: not when there never was
     /// a connection, and not when patience is over.
     pub(crate) async fn lost(&mut self, client: &Client) -> bool {
-        let Some(connected_ms) = self.connected_ms else { return false };
+        let Some(connected_ms) = self.connected_ms else {
+            return false;
+        };
         let now = client.clock().boot_ms();
         let since = match self.since_ms {
             // Still the same outage: not connected since, or only for a moment.
@@ -75,7 +81,10 @@ impl Outage {
         if now.saturating_sub(since) >= millis(client.patience()) {
             return false;
         }
-        client.clock().sleep(self.backoff.pause(client.entropy())).await;
+        client
+            .clock()
+            .sleep(self.backoff.pause(client.entropy()))
+            .await;
         true
     }
 }

@@ -56,7 +56,9 @@ pub struct Client {
 
 impl fmt::Debug for Client {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Client").field("server", &self.options.server).finish_non_exhaustive()
+        f.debug_struct("Client")
+            .field("server", &self.options.server)
+            .finish_non_exhaustive()
     }
 }
 
@@ -66,13 +68,20 @@ impl Client {
     /// # Errors
     /// [`ClientError::Address`] where `server` is not `http://` and a host.
     pub fn new(mut options: ClientOptions) -> Result<Self, ClientError> {
-        let bad = |server: &str, problem| ClientError::Address { server: server.to_owned(), problem };
+        let bad = |server: &str, problem| ClientError::Address {
+            server: server.to_owned(),
+            problem,
+        };
         let server = options.server.trim_end_matches('/').to_owned();
         if server.starts_with("https://") {
-            return Err(bad(&server, "this build speaks plain HTTP to loopback addresses, not https"));
+            return Err(bad(
+                &server,
+                "this build speaks plain HTTP to loopback addresses, not https",
+            ));
         }
         let parsed = server.parse::<reqwest::Url>().ok();
-        if !parsed.is_some_and(|url| url.scheme() == "http" && url.has_host() && url.path() == "/") {
+        if !parsed.is_some_and(|url| url.scheme() == "http" && url.has_host() && url.path() == "/")
+        {
             return Err(bad(&server, "expected http://HOST:PORT"));
         }
         // A proxy from the environment has no business between this machine and itself.
@@ -106,7 +115,8 @@ impl Client {
         query: &WorkloadQuery,
         cursor: Option<&str>,
     ) -> Result<Page<Workload>, ClientError> {
-        self.json(Ask::get("/api/v1/workloads").with(query.pairs(cursor))).await
+        self.json(Ask::get("/api/v1/workloads").with(query.pairs(cursor)))
+            .await
     }
 
     /// All workloads, all pages.
@@ -142,7 +152,8 @@ impl Client {
             Some(grace) => json!({ "grace_ms": millis(grace) }),
             None => json!({}),
         };
-        self.json(Ask::post(workload_path(name, "/stop"), body)).await
+        self.json(Ask::post(workload_path(name, "/stop"), body))
+            .await
     }
 
     /// Asks it to run again. The answer carries the generation to wait for.
@@ -150,16 +161,22 @@ impl Client {
     /// # Errors
     /// As every call; `not-found`.
     pub async fn start(&self, name: &str) -> Result<Workload, ClientError> {
-        self.json(Ask::post(workload_path(name, "/start"), json!({}))).await
+        self.json(Ask::post(workload_path(name, "/start"), json!({})))
+            .await
     }
 
     /// Asks for it to be ended and removed with its files.
     ///
     /// # Errors
     /// As every call; `not-found`.
-    pub async fn remove(&self, name: &str, grace: Option<Duration>) -> Result<Workload, ClientError> {
+    pub async fn remove(
+        &self,
+        name: &str,
+        grace: Option<Duration>,
+    ) -> Result<Workload, ClientError> {
         let query = grace.map(|grace| ("grace_ms", millis(grace).to_string()));
-        self.json(Ask::delete(workload_path(name, "")).with(query.into_iter().collect())).await
+        self.json(Ask::delete(workload_path(name, "")).with(query.into_iter().collect()))
+            .await
     }
 
     /// What it printed, from where `query` says; goes on after a broken connection.
@@ -181,7 +198,8 @@ impl Client {
     /// # Errors
     /// As every call; `not-found`.
     pub async fn plugin(&self, name: &str) -> Result<Plugin, ClientError> {
-        self.json(Ask::get(format!("/api/v1/plugins/{}", segment(name)))).await
+        self.json(Ask::get(format!("/api/v1/plugins/{}", segment(name))))
+            .await
     }
 
     /// One page of events.
@@ -189,7 +207,8 @@ impl Client {
     /// # Errors
     /// As every call.
     pub async fn events_page(&self, query: &EventQuery) -> Result<Page<Event>, ClientError> {
-        self.json(Ask::get("/api/v1/events").with(query.pairs(true))).await
+        self.json(Ask::get("/api/v1/events").with(query.pairs(true)))
+            .await
     }
 
     /// Events as they happen; reconnects by itself.
@@ -254,10 +273,24 @@ mod tests {
     #[test]
     fn addresses_are_checked_before_anything_is_sent() {
         let server = |text: &str| Client::new(ClientOptions::new(text));
-        assert_eq!(server("http://127.0.0.1:7300/").unwrap().server(), "http://127.0.0.1:7300");
+        assert_eq!(
+            server("http://127.0.0.1:7300/").unwrap().server(),
+            "http://127.0.0.1:7300"
+        );
         assert!(server("http://[::1]:7300").is_ok());
-        for bad in ["127.0.0.1:7300", "localhost:7300", "ftp://x", "http://", "http://x/api", "", "https://x"] {
-            assert!(matches!(server(bad), Err(ClientError::Address { .. })), "{bad}");
+        for bad in [
+            "127.0.0.1:7300",
+            "localhost:7300",
+            "ftp://x",
+            "http://",
+            "http://x/api",
+            "",
+            "https://x",
+        ] {
+            assert!(
+                matches!(server(bad), Err(ClientError::Address { .. })),
+                "{bad}"
+            );
         }
     }
 

@@ -68,7 +68,13 @@ struct Open {
 
 impl EventFollow {
     pub(crate) fn new(client: Client, query: EventQuery) -> Self {
-        Self { client, query, last: None, open: None, outage: Outage::new() }
+        Self {
+            client,
+            query,
+            last: None,
+            open: None,
+            outage: Outage::new(),
+        }
     }
 
     /// The next event, or that the stream is up. May be dropped and called again: nothing is lost.
@@ -112,8 +118,15 @@ impl EventFollow {
             headers.insert("last-event-id", HeaderValue::from(last));
         }
         let ask = Ask::get("/api/v1/events").with(self.query.pairs(false));
-        let response = self.client.stream(&ask, "text/event-stream", headers).await?;
-        Ok(Open { response, lines: Lines::default(), parser: Parser::default() })
+        let response = self
+            .client
+            .stream(&ask, "text/event-stream", headers)
+            .await?;
+        Ok(Open {
+            response,
+            lines: Lines::default(),
+            parser: Parser::default(),
+        })
     }
 
     /// Reads an event, and drops one that was given out before.
@@ -149,7 +162,10 @@ impl Open {
                 })?,
                 Ok(None) => {
                     let server = client.server().to_owned();
-                    return Err(ClientError::Broken { server, source: "the stream ended".into() });
+                    return Err(ClientError::Broken {
+                        server,
+                        source: "the stream ended".into(),
+                    });
                 }
                 Err(error) => return Err(client.network(error)),
             }

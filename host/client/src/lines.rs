@@ -57,7 +57,11 @@ mod tests {
             lines.push(&Bytes::copy_from_slice(&text[..cut])).unwrap();
             lines.push(&Bytes::copy_from_slice(&text[cut..])).unwrap();
             let all: Vec<_> = std::iter::from_fn(|| lines.pop()).collect();
-            assert_eq!(all, [b"one".to_vec(), b"".to_vec(), b"two".to_vec()], "cut at {cut}");
+            assert_eq!(
+                all,
+                [b"one".to_vec(), b"".to_vec(), b"two".to_vec()],
+                "cut at {cut}"
+            );
         }
     }
 

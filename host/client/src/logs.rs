@@ -89,7 +89,14 @@ pub struct LogFollow {
 
 impl LogFollow {
     pub(crate) fn new(client: Client, path: String, query: LogQuery) -> Self {
-        Self { client, path, query, cursor: None, open: None, outage: Outage::new() }
+        Self {
+            client,
+            path,
+            query,
+            cursor: None,
+            open: None,
+            outage: Outage::new(),
+        }
     }
 
     /// The next line; `None` at the end of the log.
@@ -120,11 +127,16 @@ impl LogFollow {
     async fn step(&mut self) -> Result<Step, ClientError> {
         if self.open.is_none() {
             let ask = Ask::get(self.path.clone()).with(self.pairs());
-            let response = self.client.stream(&ask, "application/x-ndjson", HeaderMap::new()).await?;
+            let response = self
+                .client
+                .stream(&ask, "application/x-ndjson", HeaderMap::new())
+                .await?;
             self.outage.connected(&self.client);
             self.open = Some((response, Lines::default()));
         }
-        let Some((response, lines)) = &mut self.open else { return Ok(Step::End) };
+        let Some((response, lines)) = &mut self.open else {
+            return Ok(Step::End);
+        };
         loop {
             while let Some(line) = lines.pop() {
                 if !line.is_empty() {
@@ -133,7 +145,8 @@ impl LogFollow {
             }
             match response.chunk().await {
                 Ok(Some(chunk)) => lines.push(&chunk).map_err(|_| {
-                    self.client.foreign(&self.path, "a line without end".to_owned())
+                    self.client
+                        .foreign(&self.path, "a line without end".to_owned())
                 })?,
                 Ok(None) => return Ok(Step::End),
                 Err(error) => return Err(self.client.network(error)),
@@ -150,7 +163,11 @@ impl LogFollow {
         match &self.cursor {
             Some(cursor) => pairs.push(("cursor", cursor.clone())),
             None => {
-                pairs.extend(self.query.since_ms.map(|since| ("since_ms", since.to_string())));
+                pairs.extend(
+                    self.query
+                        .since_ms
+                        .map(|since| ("since_ms", since.to_string())),
+                );
                 pairs.extend(self.query.tail.map(|tail| ("tail", tail.to_string())));
             }
         }
@@ -165,7 +182,8 @@ enum Step {
 }
 
 fn read(line: &[u8], foreign: impl Fn(String) -> ClientError) -> Result<Step, ClientError> {
-    let mut value: Value = serde_json::from_slice(line).map_err(|error| foreign(error.to_string()))?;
+    let mut value: Value =
+        serde_json::from_slice(line).map_err(|error| foreign(error.to_string()))?;
     if let Some(error) = value.get_mut("error") {
         return Err(streamed(problem::from_value(error.take())));
     }

@@ -35,7 +35,11 @@ impl WorkloadQuery {
     /// The query as the API reads it, for one page.
     pub(crate) fn pairs(&self, cursor: Option<&str>) -> Vec<(&'static str, String)> {
         let mut pairs = vec![("limit", PAGE.to_string())];
-        pairs.extend(self.labels.iter().map(|(key, value)| ("label", format!("{key}={value}"))));
+        pairs.extend(
+            self.labels
+                .iter()
+                .map(|(key, value)| ("label", format!("{key}={value}"))),
+        );
         pairs.extend(self.state.map(|state| ("state", state.to_string())));
         pairs.extend(cursor.map(|cursor| ("cursor", cursor.to_owned())));
         pairs

@@ -34,18 +34,34 @@ pub(crate) fn from_value(value: Value) -> Error {
 
 fn error(problem: Problem, answered: Option<u16>) -> Error {
     let status = answered.or(problem.status);
-    let kind = problem.kind.unwrap_or_else(|| status.map_or(ErrorKind::Other, kind_of_status));
-    let message = problem.detail.or(problem.message).or(problem.title).unwrap_or_else(|| match status {
-        Some(status) => format!("the server answered with status {status} and no explanation"),
-        None => "the server broke the answer off and gave no reason".to_owned(),
-    });
+    let kind = problem
+        .kind
+        .unwrap_or_else(|| status.map_or(ErrorKind::Other, kind_of_status));
+    let message = problem
+        .detail
+        .or(problem.message)
+        .or(problem.title)
+        .unwrap_or_else(|| match status {
+            Some(status) => format!("the server answered with status {status} and no explanation"),
+            None => "the server broke the answer off and gave no reason".to_owned(),
+        });
     let code = problem.code.unwrap_or_else(|| "unexplained".to_owned());
     let text = |value: Value| match value {
         Value::String(text) => text,
         other => other.to_string(),
     };
-    let details = problem.details.into_iter().map(|(name, value)| (name, text(value))).collect();
-    Error { kind, code, message, retry_after_ms: problem.retry_after_ms, details }
+    let details = problem
+        .details
+        .into_iter()
+        .map(|(name, value)| (name, text(value)))
+        .collect();
+    Error {
+        kind,
+        code,
+        message,
+        retry_after_ms: problem.retry_after_ms,
+        details,
+    }
 }
 
 /// What a status means where the body does not say it.
@@ -73,7 +89,10 @@ mod tests {
         let body = br#"{"type":"about:blank","title":"Conflict","status":409,"kind":"conflict",
             "detail":"a workload named web exists","code":"name-taken","details":{"id":"wl_1","n":2}}"#;
         let error = from_body(409, body);
-        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Conflict, "name-taken"));
+        assert_eq!(
+            (error.kind, error.code.as_str()),
+            (ErrorKind::Conflict, "name-taken")
+        );
         assert_eq!(error.message, "a workload named web exists");
         assert_eq!(error.details["n"], "2");
     }
@@ -98,7 +117,8 @@ mod tests {
 
     #[test]
     fn an_error_inside_a_stream_may_have_either_shape() {
-        let own = serde_json::json!({"kind": "unavailable", "code": "node-away", "message": "away"});
+        let own =
+            serde_json::json!({"kind": "unavailable", "code": "node-away", "message": "away"});
         assert_eq!(from_value(own).kind, ErrorKind::Unavailable);
         let problem = serde_json::json!({"status": 503, "code": "node-away", "detail": "away"});
         assert_eq!(from_value(problem).kind, ErrorKind::Unavailable);

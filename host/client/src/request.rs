@@ -29,17 +29,32 @@ pub(crate) struct Ask {
 impl Ask {
     /// Something that changes nothing.
     pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self { method: Method::GET, path: path.into(), query: Vec::new(), body: None }
+        Self {
+            method: Method::GET,
+            path: path.into(),
+            query: Vec::new(),
+            body: None,
+        }
     }
 
     /// Something new, or something to do.
     pub(crate) fn post(path: impl Into<String>, body: serde_json::Value) -> Self {
-        Self { method: Method::POST, path: path.into(), query: Vec::new(), body: Some(body) }
+        Self {
+            method: Method::POST,
+            path: path.into(),
+            query: Vec::new(),
+            body: Some(body),
+        }
     }
 
     /// Something to remove.
     pub(crate) fn delete(path: impl Into<String>) -> Self {
-        Self { method: Method::DELETE, path: path.into(), query: Vec::new(), body: None }
+        Self {
+            method: Method::DELETE,
+            path: path.into(),
+            query: Vec::new(),
+            body: None,
+        }
     }
 
     /// The same with a query.
@@ -85,7 +100,10 @@ impl Client {
         request: RequestBuilder,
     ) -> Result<T, ClientError> {
         let response = self.checked(request).await?;
-        let body = response.bytes().await.map_err(|error| self.network(error))?;
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| self.network(error))?;
         serde_json::from_slice(&body).map_err(|error| self.foreign(&ask.path, error.to_string()))
     }
 
@@ -98,7 +116,10 @@ impl Client {
     ) -> Result<Response, ClientError> {
         let request = self.request(ask).header(ACCEPT, accept).headers(more);
         let response = self.checked(request).await?;
-        let kind = response.headers().get("content-type").and_then(|kind| kind.to_str().ok());
+        let kind = response
+            .headers()
+            .get("content-type")
+            .and_then(|kind| kind.to_str().ok());
         if kind.is_some_and(|kind| kind.starts_with(accept)) {
             return Ok(response);
         }
@@ -129,8 +150,14 @@ impl Client {
             return Ok(response);
         }
         let status = status.as_u16();
-        let body = response.bytes().await.map_err(|error| self.network(error))?;
-        Err(ClientError::Api { status, error: problem::from_body(status, &body) })
+        let body = response
+            .bytes()
+            .await
+            .map_err(|error| self.network(error))?;
+        Err(ClientError::Api {
+            status,
+            error: problem::from_body(status, &body),
+        })
     }
 
     /// Sorts what the network said by what it means for the caller.
@@ -148,7 +175,11 @@ impl Client {
 
     /// An answer that cannot be read.
     pub(crate) fn foreign(&self, path: &str, problem: String) -> ClientError {
-        ClientError::Foreign { server: self.server().to_owned(), path: path.to_owned(), problem }
+        ClientError::Foreign {
+            server: self.server().to_owned(),
+            path: path.to_owned(),
+            problem,
+        }
     }
 }
 

@@ -25,7 +25,11 @@ impl Parser {
         if line.is_empty() {
             let event = self.event.take();
             let data = self.data.take()?;
-            return Some(Message { id: self.id.clone(), event, data });
+            return Some(Message {
+                id: self.id.clone(),
+                event,
+                data,
+            });
         }
         let (field, value) = line.split_once(':').unwrap_or((line, ""));
         let value = value.strip_prefix(' ').unwrap_or(value);
@@ -57,11 +61,18 @@ mod tests {
 
     #[test]
     fn events_are_assembled_and_comments_ignored() {
-        let messages = parse(": hello\n\nid: 7\nevent: x\ndata: {\"a\":\ndata:1}\n\ndata:2\n\n: ping\n\n");
+        let messages =
+            parse(": hello\n\nid: 7\nevent: x\ndata: {\"a\":\ndata:1}\n\ndata:2\n\n: ping\n\n");
         assert_eq!(messages.len(), 2);
         assert_eq!(messages[0].data, "{\"a\":\n1}");
-        assert_eq!((messages[0].id.as_deref(), messages[0].event.as_deref()), (Some("7"), Some("x")));
-        assert_eq!((messages[1].id.as_deref(), messages[1].event.as_deref()), (Some("7"), None));
+        assert_eq!(
+            (messages[0].id.as_deref(), messages[0].event.as_deref()),
+            (Some("7"), Some("x"))
+        );
+        assert_eq!(
+            (messages[1].id.as_deref(), messages[1].event.as_deref()),
+            (Some("7"), None)
+        );
     }
 
     #[test]

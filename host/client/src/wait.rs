@@ -49,7 +49,13 @@ impl Client {
             seen(&workload);
             None
         };
-        let gone = |error: ClientError| if error.is_not_found() { Ok(()) } else { Err(error) };
+        let gone = |error: ClientError| {
+            if error.is_not_found() {
+                Ok(())
+            } else {
+                Err(error)
+            }
+        };
         self.watch(id, look, gone).await
     }
 
@@ -62,7 +68,10 @@ impl Client {
         failed: impl Fn(ClientError) -> Result<T, ClientError>,
     ) -> Result<T, ClientError> {
         let name = id.to_string();
-        let query = EventQuery { subject: Some(name.clone()), ..EventQuery::default() };
+        let query = EventQuery {
+            subject: Some(name.clone()),
+            ..EventQuery::default()
+        };
         let mut events = self.follow_events(query);
         loop {
             tokio::select! {

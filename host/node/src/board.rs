@@ -9,7 +9,7 @@ use tokio::sync::Notify;
 /// Level-triggered: a report replaces the one before it, told or not. Memory is bounded by the
 /// number of items that are not removed.
 #[derive(Debug, Default)]
-pub struct Board {
+pub(crate) struct Board {
     inner: Mutex<Inner>,
     changed: Notify,
 }
@@ -22,7 +22,7 @@ struct Inner {
 
 impl Board {
     /// Posts a report, if it says something new.
-    pub fn post(&self, status: ItemStatus) {
+    pub(crate) fn post(&self, status: ItemStatus) {
         let mut inner = self.lock();
         if inner.newest.get(&status.id) == Some(&status) {
             return;
@@ -34,7 +34,7 @@ impl Board {
     }
 
     /// A new session has been told nothing.
-    pub fn tell_all_again(&self) {
+    pub(crate) fn tell_all_again(&self) {
         let mut inner = self.lock();
         inner.untold = inner.newest.keys().cloned().collect();
         drop(inner);
@@ -42,7 +42,7 @@ impl Board {
     }
 
     /// Waits for untold reports and takes up to `limit` of them. Cancel-safe: taking is the last thing it does.
-    pub async fn take(&self, limit: usize) -> Vec<ItemStatus> {
+    pub(crate) async fn take(&self, limit: usize) -> Vec<ItemStatus> {
         loop {
             let changed = self.changed.notified();
             let taken = self.take_now(limit);

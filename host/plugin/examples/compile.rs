@@ -5,6 +5,8 @@ use std::process::ExitCode;
 
 fn main() -> ExitCode {
     let mut files = std::env::args_os().skip(1);
-    let (Some(input), Some(output)) = (files.next(), files.next()) else { return ExitCode::from(2) };
+    let (Some(input), Some(output)) = (files.next(), files.next()) else {
+        return ExitCode::from(2);
+    };
     fleet_plugin::compile_main(Path::new(&input), Path::new(&output))
 }

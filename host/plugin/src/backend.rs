@@ -5,7 +5,9 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use fleet_capability::{OutputOptions, Source};
-use fleet_model::driver::{Creation, Description, Fingerprint, Handle, Listed, Observation, Workload};
+use fleet_model::driver::{
+    Creation, Description, Fingerprint, Handle, Listed, Observation, Workload,
+};
 use fleet_model::{Error, ErrorKind, Op};
 use futures::future::BoxFuture;
 use wasmtime::Store;
@@ -32,7 +34,11 @@ pub struct Backend {
 
 impl Backend {
     pub(crate) fn new(generation: PluginGeneration, registry: Arc<Registry>, file: String) -> Self {
-        Self { active: ArcSwap::from_pointee(generation), registry, file }
+        Self {
+            active: ArcSwap::from_pointee(generation),
+            registry,
+            file,
+        }
     }
 
     /// The generation that a call which begins now belongs to.
@@ -45,12 +51,18 @@ impl Backend {
         &self,
         verb: &'static str,
         op: Option<&Op>,
-        work: impl for<'a> FnOnce(&'a mut Store<CallState>, &'a driver::Guest) -> BoxFuture<'a, GuestResult<T>>
+        work: impl for<'a> FnOnce(
+            &'a mut Store<CallState>,
+            &'a driver::Guest,
+        ) -> BoxFuture<'a, GuestResult<T>>
         + Send
         + 'static,
     ) -> Result<T, Error> {
         let generation = self.generation();
-        generation.callee.driver(verb, &generation.scope, op, work).await
+        generation
+            .callee
+            .driver(verb, &generation.scope, op, work)
+            .await
     }
 
     /// A call that changes something and gives back the new handle. What is not there any more
@@ -70,9 +82,11 @@ impl Backend {
         + 'static,
     ) -> Result<Handle, Error> {
         let (guest_op, guest_handle) = (to_guest::op(op), to_guest::handle(handle));
-        self.call(verb, Some(op), move |store, guest| work(store, guest, guest_op, guest_handle))
-            .await
-            .and_then(from_guest::handle)
+        self.call(verb, Some(op), move |store, guest| {
+            work(store, guest, guest_op, guest_handle)
+        })
+        .await
+        .and_then(from_guest::handle)
     }
 }
 
@@ -91,7 +105,11 @@ impl Driver for Backend {
     }
 
     async fn fingerprint(&self) -> Result<Fingerprint, Error> {
-        let answer = self.call("fingerprint", None, |store, guest| Box::pin(guest.call_fingerprint(store))).await;
+        let answer = self
+            .call("fingerprint", None, |store, guest| {
+                Box::pin(guest.call_fingerprint(store))
+            })
+            .await;
         let answer = answer.map(from_guest::fingerprint);
         self.registry.fingerprint(&self.file, &answer);
         answer
@@ -166,11 +184,17 @@ impl Driver for Backend {
         Ok(observations)
     }
 
-    async fn list(&self, cursor: Option<&str>, limit: u32) -> Result<(Vec<Listed>, Option<String>), Error> {
+    async fn list(
+        &self,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<(Vec<Listed>, Option<String>), Error> {
         let page = to_guest::page(cursor, limit);
-        self.call("list", None, move |store, guest| Box::pin(async move { guest.call_list(store, &page).await }))
-            .await
-            .and_then(|listing| from_guest::listing(limit, listing))
+        self.call("list", None, move |store, guest| {
+            Box::pin(async move { guest.call_list(store, &page).await })
+        })
+        .await
+        .and_then(|listing| from_guest::listing(limit, listing))
     }
 
     async fn watch(&self, handle: &Handle) -> Result<Option<Source>, Error> {
@@ -191,19 +215,27 @@ impl Driver for Backend {
         if !generation.callee.has_logs() {
             return Err(Error::unsupported(
                 "no-logs",
-                format!("the backend `{}` {} offers no logs", generation.manifest.name, generation.manifest.version),
+                format!(
+                    "the backend `{}` {} offers no logs",
+                    generation.manifest.name, generation.manifest.version
+                ),
             ));
         }
         let (handle, options) = (to_guest::handle(handle), to_guest::log_options(options));
         generation
             .callee
-            .call("logs", &generation.scope, None, move |store, instance, template| {
-                Box::pin(async move {
-                    let logs = template.logs(&mut *store, &instance)?;
-                    let answer = logs.call_open(&mut *store, &handle, &options).await?;
-                    Ok(answer.map(|source| store.data_mut().take(source)))
-                })
-            })
+            .call(
+                "logs",
+                &generation.scope,
+                None,
+                move |store, instance, template| {
+                    Box::pin(async move {
+                        let logs = template.logs(&mut *store, &instance)?;
+                        let answer = logs.call_open(&mut *store, &handle, &options).await?;
+                        Ok(answer.map(|source| store.data_mut().take(source)))
+                    })
+                },
+            )
             .await?
     }
 }

@@ -34,8 +34,19 @@ pub(crate) struct Callee {
 }
 
 impl Callee {
-    pub(crate) fn new(plugin: Name, limits: Limits, template: Template, engine: HostEngine) -> Self {
-        Self { lane: Lane::new(&limits), plugin, limits, template, engine }
+    pub(crate) fn new(
+        plugin: Name,
+        limits: Limits,
+        template: Template,
+        engine: HostEngine,
+    ) -> Self {
+        Self {
+            lane: Lane::new(&limits),
+            plugin,
+            limits,
+            template,
+            engine,
+        }
     }
 
     /// Whether it exports `logs`.
@@ -52,7 +63,10 @@ impl Callee {
         verb: &'static str,
         scope: &Arc<Scope>,
         op: Option<&Op>,
-        work: impl for<'a> FnOnce(&'a mut Store<CallState>, &'a driver::Guest) -> BoxFuture<'a, GuestResult<T>>
+        work: impl for<'a> FnOnce(
+            &'a mut Store<CallState>,
+            &'a driver::Guest,
+        ) -> BoxFuture<'a, GuestResult<T>>
         + Send
         + 'static,
     ) -> Result<T, Error> {
@@ -78,10 +92,18 @@ impl Callee {
     ) -> Result<T, Error>
     where
         T: Send,
-        W: for<'a> FnOnce(&'a mut Store<CallState>, Instance, &'a Template) -> BoxFuture<'a, GuestResult<T>> + Send,
+        W: for<'a> FnOnce(
+                &'a mut Store<CallState>,
+                Instance,
+                &'a Template,
+            ) -> BoxFuture<'a, GuestResult<T>>
+            + Send,
     {
         let clock = scope.services.clock.clone();
-        let _place = self.lane.enter(&self.plugin, &self.limits, clock.as_ref()).await?;
+        let _place = self
+            .lane
+            .enter(&self.plugin, &self.limits, clock.as_ref())
+            .await?;
         let mut store = self.store(scope, op);
         let answered = tokio::select! {
             biased;
@@ -109,7 +131,12 @@ impl Callee {
     }
 
     fn store(&self, scope: &Arc<Scope>, op: Option<&Op>) -> Store<CallState> {
-        let state = CallState::new(scope.clone(), &self.limits, op.cloned(), self.engine.ticks());
+        let state = CallState::new(
+            scope.clone(),
+            &self.limits,
+            op.cloned(),
+            self.engine.ticks(),
+        );
         let mut store = Store::new(self.engine.engine(), state);
         store.limiter(|state| &mut state.memory);
         store.set_epoch_deadline(1);
@@ -119,7 +146,11 @@ impl Callee {
 
     async fn run<T, W>(&self, store: &mut Store<CallState>, work: W) -> GuestResult<T>
     where
-        W: for<'a> FnOnce(&'a mut Store<CallState>, Instance, &'a Template) -> BoxFuture<'a, GuestResult<T>>,
+        W: for<'a> FnOnce(
+            &'a mut Store<CallState>,
+            Instance,
+            &'a Template,
+        ) -> BoxFuture<'a, GuestResult<T>>,
     {
         let instance = self.template.instantiate(store).await?;
         work(store, instance, &self.template).await

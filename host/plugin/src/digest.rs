@@ -101,7 +101,14 @@ mod tests {
 
     #[test]
     fn anything_else_is_refused() {
-        for bad in ["", "sha256:", &"0".repeat(63), &"g".repeat(64), &"+1".repeat(32), &"ä".repeat(32)] {
+        for bad in [
+            "",
+            "sha256:",
+            &"0".repeat(63),
+            &"g".repeat(64),
+            &"+1".repeat(32),
+            &"ä".repeat(32),
+        ] {
             assert!(bad.parse::<Digest>().is_err(), "{bad}");
         }
     }

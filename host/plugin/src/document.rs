@@ -19,7 +19,12 @@ pub(crate) fn parse<T: DeserializeOwned>(name: &str, text: &str) -> Result<T, St
 
 /// The message with the place in front.
 pub(crate) fn at(name: &str, text: &str, offset: usize, message: &str) -> String {
-    let line = text.bytes().take(offset).filter(|&byte| byte == b'\n').count() + 1;
+    let line = text
+        .bytes()
+        .take(offset)
+        .filter(|&byte| byte == b'\n')
+        .count()
+        + 1;
     format!("{name}:{line}: {message}")
 }
 
@@ -39,11 +44,21 @@ mod tests {
     #[test]
     fn a_mistake_is_answered_with_its_place_and_what_was_expected() {
         let error = parse::<Example>("x.toml", "\n\nsise = 1\n").unwrap_err();
-        assert!(error.starts_with("x.toml:3: ") && error.contains("`size`"), "{error}");
+        assert!(
+            error.starts_with("x.toml:3: ") && error.contains("`size`"),
+            "{error}"
+        );
         let error = parse::<Example>("x.toml", "size = \"big\"").unwrap_err();
-        assert!(error.starts_with("x.toml:1: ") && error.contains("u32"), "{error}");
+        assert!(
+            error.starts_with("x.toml:1: ") && error.contains("u32"),
+            "{error}"
+        );
         let error = parse::<Example>("x.toml", "size = 1\nsize = 2").unwrap_err();
         assert!(error.starts_with("x.toml:2: "), "{error}");
-        assert!(parse::<Example>("x.toml", "size = [").unwrap_err().starts_with("x.toml:1: "));
+        assert!(
+            parse::<Example>("x.toml", "size = [")
+                .unwrap_err()
+                .starts_with("x.toml:1: ")
+        );
     }
 }

@@ -8,7 +8,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use fleet_capability::process::OutputOptions;
 use fleet_capability::source::Source;
-use fleet_model::driver::{Creation, Description, Fingerprint, Handle, Listed, Observation, Workload};
+use fleet_model::driver::{
+    Creation, Description, Fingerprint, Handle, Listed, Observation, Workload,
+};
 use fleet_model::plugin::Plugin;
 use fleet_model::{Error, Name, Op};
 use tokio::sync::watch;
@@ -46,7 +48,11 @@ pub trait Driver: Send + Sync + 'static {
 
     /// One page of all runtimes on this machine that carry an owner label of this backend, and
     /// the next page's cursor.
-    async fn list(&self, cursor: Option<&str>, limit: u32) -> Result<(Vec<Listed>, Option<String>), Error>;
+    async fn list(
+        &self,
+        cursor: Option<&str>,
+        limit: u32,
+    ) -> Result<(Vec<Listed>, Option<String>), Error>;
 
     /// A source on which anything, or its end, means: look again.
     async fn watch(&self, handle: &Handle) -> Result<Option<Source>, Error>;

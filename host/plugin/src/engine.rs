@@ -45,22 +45,34 @@ impl HostEngine {
             .find_map(|size| {
                 let mut config = host_config();
                 config.allocation_strategy(InstanceAllocationStrategy::Pooling(pool(size)));
-                Engine::new(&config).inspect_err(|error| tracing::info!(size, "no pool of instances: {error:#}")).ok()
+                Engine::new(&config)
+                    .inspect_err(|error| tracing::info!(size, "no pool of instances: {error:#}"))
+                    .ok()
             })
             .map_or_else(|| Engine::new(&host_config()), Ok)?;
         let ticks = Arc::new(AtomicU64::new(0));
         let (alive, ended) = sync_channel(0);
-        std::thread::Builder::new().name("plugin-epoch".to_owned()).spawn({
-            let (engine, ticks) = (engine.weak(), ticks.clone());
-            move || {
-                while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(TICK) {
-                    let Some(engine) = engine.upgrade() else { return };
-                    ticks.fetch_add(1, Ordering::Relaxed);
-                    engine.increment_epoch();
+        std::thread::Builder::new()
+            .name("plugin-epoch".to_owned())
+            .spawn({
+                let (engine, ticks) = (engine.weak(), ticks.clone());
+                move || {
+                    while let Err(RecvTimeoutError::Timeout) = ended.recv_timeout(TICK) {
+                        let Some(engine) = engine.upgrade() else {
+                            return;
+                        };
+                        ticks.fetch_add(1, Ordering::Relaxed);
+                        engine.increment_epoch();
+                    }
                 }
-            }
-        })?;
-        Ok(Self { engine, beat: Arc::new(Beat { ticks, _alive: alive }) })
+            })?;
+        Ok(Self {
+            engine,
+            beat: Arc::new(Beat {
+                ticks,
+                _alive: alive,
+            }),
+        })
     }
 
     /// The engine itself.

@@ -31,10 +31,15 @@ impl Failed<'_> {
                 "`{plugin}` used more than {} ms of processor time in `{verb}`: `cpu_ms` in [limits] of its manifest",
                 self.limits.cpu_ms
             );
-            return self.with_facts(Error::new(ErrorKind::Deadline, "cpu-budget", message), error);
+            return self.with_facts(
+                Error::new(ErrorKind::Deadline, "cpu-budget", message),
+                error,
+            );
         }
         if error.is::<PoolConcurrencyLimitError>() {
-            let message = format!("too many calls of plugins are under way; `{verb}` of `{plugin}` was not begun");
+            let message = format!(
+                "too many calls of plugins are under way; `{verb}` of `{plugin}` was not begun"
+            );
             let mut full = Error::new(ErrorKind::Exhausted, "instances", message);
             full.retry_after_ms = Some(100);
             return full.with("plugin", plugin);
@@ -46,7 +51,11 @@ impl Failed<'_> {
             );
             return self.with_facts(Error::new(ErrorKind::Exhausted, "memory", message), error);
         }
-        let what = match (panic_message(&self.stderr), error.downcast_ref::<Trap>(), error.downcast_ref::<I32Exit>()) {
+        let what = match (
+            panic_message(&self.stderr),
+            error.downcast_ref::<Trap>(),
+            error.downcast_ref::<I32Exit>(),
+        ) {
             (Some(panic), ..) => panic,
             (None, Some(trap), _) => trap.to_string(),
             (None, None, Some(I32Exit(code))) => format!("it ended itself with exit code {code}"),
@@ -62,11 +71,15 @@ impl Failed<'_> {
             "`{}` did not answer `{}` within {} ms: `deadline_ms` in [limits] of its manifest",
             self.plugin, self.verb, self.limits.deadline_ms
         );
-        Error::new(ErrorKind::Deadline, "wall-clock", message).with("plugin", self.plugin).with("export", self.verb)
+        Error::new(ErrorKind::Deadline, "wall-clock", message)
+            .with("plugin", self.plugin)
+            .with("export", self.verb)
     }
 
     fn with_facts(&self, failure: Error, error: &wasmtime::Error) -> Error {
-        let mut failure = failure.with("plugin", self.plugin).with("export", self.verb);
+        let mut failure = failure
+            .with("plugin", self.plugin)
+            .with("export", self.verb);
         if let Some(trace) = error.downcast_ref::<WasmBacktrace>() {
             // Its text has the names as their author wrote them: `0: 0x12 - module!function`.
             let trace = trace.to_string();
@@ -74,7 +87,7 @@ impl Failed<'_> {
                 .lines()
                 .filter_map(|line| line.split_once(" - "))
                 .take(MAX_FRAMES)
-                .map(|(_, frame)| text(frame.to_owned(), 120))
+                .map(|(_, frame)| text(frame.replace("<unknown>!", ""), 120))
                 .collect();
             failure = failure.with("backtrace", frames.join(" < "));
         }
@@ -87,14 +100,27 @@ impl Failed<'_> {
 
 /// The message of a Rust panic, or else the last line that was written.
 fn panic_message(stderr: &str) -> Option<String> {
-    let lines: Vec<&str> = stderr.lines().map(str::trim_end).filter(|line| !line.is_empty()).collect();
+    let lines: Vec<&str> = stderr
+        .lines()
+        .map(str::trim_end)
+        .filter(|line| !line.is_empty())
+        .collect();
     let Some(head) = lines.iter().rposition(|line| line.contains("panicked at ")) else {
         return lines.last().map(|line| (*line).to_owned());
     };
     let mut lines = lines.into_iter().skip(head);
-    let place = lines.next().and_then(|line| line.split_once("panicked at ")).map(|(_, place)| place.trim_end_matches(':'));
-    let message: Vec<&str> = lines.take_while(|line| !line.starts_with("note: ")).collect();
-    Some(format!("panicked at {}: {}", place.unwrap_or("?"), message.join(" ")))
+    let place = lines
+        .next()
+        .and_then(|line| line.split_once("panicked at "))
+        .map(|(_, place)| place.trim_end_matches(':'));
+    let message: Vec<&str> = lines
+        .take_while(|line| !line.starts_with("note: "))
+        .collect();
+    Some(format!(
+        "panicked at {}: {}",
+        place.unwrap_or("?"),
+        message.join(" ")
+    ))
 }
 
 #[cfg(test)]
@@ -105,8 +131,14 @@ mod tests {
     fn the_panic_is_found_in_what_was_printed() {
         let rust = "hello\n\nthread 'main' (1) panicked at src/lib.rs:7:5:\nindex out of bounds\n  left: 1\n\
                     note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n";
-        assert_eq!(panic_message(rust).unwrap(), "panicked at src/lib.rs:7:5: index out of bounds   left: 1");
-        assert_eq!(panic_message("Traceback:\n  x\nValueError: no\n").unwrap(), "ValueError: no");
+        assert_eq!(
+            panic_message(rust).unwrap(),
+            "panicked at src/lib.rs:7:5: index out of bounds   left: 1"
+        );
+        assert_eq!(
+            panic_message("Traceback:\n  x\nValueError: no\n").unwrap(),
+            "ValueError: no"
+        );
         assert_eq!(panic_message(""), None);
     }
 
@@ -123,16 +155,43 @@ mod tests {
         };
         let trap = || wasmtime::Error::from(Trap::UnreachableCodeReached);
         for (error, want) in [
-            (failed(false, "").explain(&wasmtime::Error::new(CpuSpent)), (ErrorKind::Deadline, "cpu-budget")),
-            (failed(true, "").explain(&trap()), (ErrorKind::Exhausted, "memory")),
-            (failed(false, "").explain(&trap()), (ErrorKind::Internal, "trap")),
-            (failed(false, "").explain(&wasmtime::Error::new(I32Exit(3))), (ErrorKind::Internal, "trap")),
-            (failed(false, "").too_late(), (ErrorKind::Deadline, "wall-clock")),
+            (
+                failed(false, "").explain(&wasmtime::Error::new(CpuSpent)),
+                (ErrorKind::Deadline, "cpu-budget"),
+            ),
+            (
+                failed(true, "").explain(&trap()),
+                (ErrorKind::Exhausted, "memory"),
+            ),
+            (
+                failed(false, "").explain(&trap()),
+                (ErrorKind::Internal, "trap"),
+            ),
+            (
+                failed(false, "").explain(&wasmtime::Error::new(I32Exit(3))),
+                (ErrorKind::Internal, "trap"),
+            ),
+            (
+                failed(false, "").too_late(),
+                (ErrorKind::Deadline, "wall-clock"),
+            ),
         ] {
             assert_eq!((error.kind, error.code.as_str()), want);
-            assert!(error.message.contains("`mock`") && error.message.contains("`create`"), "{error}");
+            assert!(
+                error.message.contains("`mock`") && error.message.contains("`create`"),
+                "{error}"
+            );
         }
-        let error = failed(false, "thread 'x' panicked at src/lib.rs:1:1:\nno such runtime\n").explain(&trap());
-        assert!(error.message.ends_with("panicked at src/lib.rs:1:1: no such runtime"), "{error}");
+        let error = failed(
+            false,
+            "thread 'x' panicked at src/lib.rs:1:1:\nno such runtime\n",
+        )
+        .explain(&trap());
+        assert!(
+            error
+                .message
+                .ends_with("panicked at src/lib.rs:1:1: no such runtime"),
+            "{error}"
+        );
     }
 }

@@ -33,16 +33,29 @@ pub(crate) struct Candidate {
 impl Candidate {
     /// The file at `path`, which need not be a component.
     pub(crate) fn at(folder: &Path, path: &Path) -> Self {
-        let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+        let file = path
+            .file_name()
+            .unwrap_or(path.as_os_str())
+            .to_string_lossy()
+            .into_owned();
         let manifest = read_manifest(folder, path);
-        Self { file, path: path.to_owned(), folder: folder.to_owned(), manifest }
+        Self {
+            file,
+            path: path.to_owned(),
+            folder: folder.to_owned(),
+            manifest,
+        }
     }
 
     /// The manifest's name, else the file's stem.
     pub(crate) fn name(&self) -> String {
         match &self.manifest {
             Ok(manifest) => manifest.name.to_string(),
-            Err(_) => Path::new(&self.file).file_stem().unwrap_or_default().to_string_lossy().into_owned(),
+            Err(_) => Path::new(&self.file)
+                .file_stem()
+                .unwrap_or_default()
+                .to_string_lossy()
+                .into_owned(),
         }
     }
 }
@@ -64,7 +77,9 @@ pub(crate) fn scan(folder: &Path) -> Result<Vec<Candidate>, Error> {
     let mut manifests = Vec::new();
     for entry in std::fs::read_dir(&folder).map_err(failed)? {
         let path = entry.map_err(failed)?.path();
-        let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
+        let hidden = path
+            .file_name()
+            .is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
         match path.extension().and_then(|extension| extension.to_str()) {
             _ if hidden => {}
             Some("wasm") => candidates.push(Candidate::at(&folder, &path)),
@@ -73,8 +88,14 @@ pub(crate) fn scan(folder: &Path) -> Result<Vec<Candidate>, Error> {
         }
     }
     for manifest in manifests {
-        if !candidates.iter().any(|candidate| candidate.path == manifest.with_extension("wasm")) {
-            tracing::warn!("{} is ignored: there is no component of that name beside it", manifest.display());
+        if !candidates
+            .iter()
+            .any(|candidate| candidate.path == manifest.with_extension("wasm"))
+        {
+            tracing::warn!(
+                "{} is ignored: there is no component of that name beside it",
+                manifest.display()
+            );
         }
     }
     candidates.sort_by(|a, b| a.file.cmp(&b.file));
@@ -86,13 +107,23 @@ pub(crate) fn duplicates(candidates: &[Candidate]) -> BTreeMap<String, String> {
     let mut files: BTreeMap<&Name, Vec<&str>> = BTreeMap::new();
     for candidate in candidates {
         if let Ok(manifest) = &candidate.manifest {
-            files.entry(&manifest.name).or_default().push(&candidate.file);
+            files
+                .entry(&manifest.name)
+                .or_default()
+                .push(&candidate.file);
         }
     }
     let mut reasons = BTreeMap::new();
     for (name, files) in files.into_iter().filter(|(_, files)| files.len() > 1) {
-        let reason = format!("{} are all named `{name}`: keep one of them", files.join(" and "));
-        reasons.extend(files.into_iter().map(|file| (file.to_owned(), reason.clone())));
+        let reason = format!(
+            "{} are all named `{name}`: keep one of them",
+            files.join(" and ")
+        );
+        reasons.extend(
+            files
+                .into_iter()
+                .map(|file| (file.to_owned(), reason.clone())),
+        );
     }
     reasons
 }
@@ -105,16 +136,29 @@ pub(crate) fn read(folder: &Path, path: &Path, most: u64) -> Result<Vec<u8>, Str
     let failed = |error: std::io::Error| format!("cannot be read: {error}");
     let target = path.canonicalize().map_err(failed)?;
     if !target.starts_with(folder) {
-        return Err(format!("is a link to {}, outside of the plugin folder", target.display()));
+        return Err(format!(
+            "is a link to {}, outside of the plugin folder",
+            target.display()
+        ));
     }
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).unwrap_or_default();
-    let file = OpenOptions::new().read(true).custom_flags(flags).open(&target).map_err(failed)?;
+    let file = OpenOptions::new()
+        .read(true)
+        .custom_flags(flags)
+        .open(&target)
+        .map_err(failed)?;
     let metadata = file.metadata().map_err(failed)?;
     check(&metadata, most)?;
     let mut bytes = Vec::with_capacity(usize::try_from(metadata.len()).unwrap_or_default());
-    let read = File::take(file, most + 1).read_to_end(&mut bytes).map_err(failed)?;
-    if read as u64 > most { Err(too_large(most)) } else { Ok(bytes) }
+    let read = File::take(file, most + 1)
+        .read_to_end(&mut bytes)
+        .map_err(failed)?;
+    if read as u64 > most {
+        Err(too_large(most))
+    } else {
+        Ok(bytes)
+    }
 }
 
 fn check(metadata: &Metadata, most: u64) -> Result<(), String> {
@@ -133,13 +177,26 @@ fn too_large(most: u64) -> String {
 
 fn read_manifest(folder: &Path, component: &Path) -> Result<Manifest, String> {
     let path = component.with_extension("toml");
-    let file = path.file_name().unwrap_or(path.as_os_str()).to_string_lossy().into_owned();
+    let file = path
+        .file_name()
+        .unwrap_or(path.as_os_str())
+        .to_string_lossy()
+        .into_owned();
     if !path.exists() {
-        let stem = component.file_stem().unwrap_or_default().to_string_lossy().into_owned();
-        return Err(format!("has no manifest: write {file} beside it, with {}", Manifest::example(&stem)));
+        let stem = component
+            .file_stem()
+            .unwrap_or_default()
+            .to_string_lossy()
+            .into_owned();
+        return Err(format!(
+            "has no manifest: write {file} beside it, with {}",
+            Manifest::example(&stem)
+        ));
     }
-    let bytes = read(folder, &path, MAX_MANIFEST_BYTES).map_err(|reason| format!("its manifest {file} {reason}"))?;
-    let text = String::from_utf8(bytes).map_err(|_| format!("its manifest {file} is not UTF-8 text"))?;
+    let bytes = read(folder, &path, MAX_MANIFEST_BYTES)
+        .map_err(|reason| format!("its manifest {file} {reason}"))?;
+    let text =
+        String::from_utf8(bytes).map_err(|_| format!("its manifest {file} is not UTF-8 text"))?;
     Manifest::parse(&file, &text)
 }
 

@@ -23,9 +23,15 @@ fn only_components_are_candidates_and_each_has_a_name() {
     }
     let seen = scan(folder.path()).unwrap();
     let names: Vec<_> = seen.iter().map(|c| (c.file.as_str(), c.name())).collect();
-    assert_eq!(names, [("a.wasm", "a".to_owned()), ("b.wasm", "bee".to_owned())]);
+    assert_eq!(
+        names,
+        [("a.wasm", "a".to_owned()), ("b.wasm", "bee".to_owned())]
+    );
     let reason = seen[0].manifest.as_ref().unwrap_err();
-    assert!(reason.contains("write a.toml") && reason.contains("name = \"a\""), "{reason}");
+    assert!(
+        reason.contains("write a.toml") && reason.contains("name = \"a\""),
+        "{reason}"
+    );
 }
 
 #[test]
@@ -44,7 +50,11 @@ fn all_files_of_one_name_are_refused_and_name_each_other() {
     }
     let reasons = duplicates(&scan(folder.path()).unwrap());
     assert_eq!(reasons.keys().collect::<Vec<_>>(), ["a.wasm", "b.wasm"]);
-    assert!(reasons.values().all(|r| r.contains("a.wasm and b.wasm") && r.contains("`twin`")));
+    assert!(
+        reasons
+            .values()
+            .all(|r| r.contains("a.wasm and b.wasm") && r.contains("`twin`"))
+    );
 }
 
 #[test]
@@ -59,7 +69,14 @@ fn what_is_no_small_regular_file_inside_is_refused_before_it_is_read() {
     std::os::unix::fs::symlink(&secret, root.join("out")).unwrap();
     std::os::unix::fs::symlink("fine", root.join("inside")).unwrap();
     std::os::unix::fs::symlink("nowhere", root.join("broken")).unwrap();
-    rustix::fs::mknodat(rustix::fs::CWD, root.join("pipe"), rustix::fs::FileType::Fifo, 0o600.into(), 0).unwrap();
+    rustix::fs::mknodat(
+        rustix::fs::CWD,
+        root.join("pipe"),
+        rustix::fs::FileType::Fifo,
+        0o600.into(),
+        0,
+    )
+    .unwrap();
     let sparse = File::create(root.join("huge")).unwrap();
     sparse.set_len(1 << 40).unwrap();
     for (file, want) in [

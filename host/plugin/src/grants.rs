@@ -77,7 +77,9 @@ impl Grants {
         for (plugin, grant) in &grants.plugins {
             for (name, launcher) in &grant.process.launchers {
                 let place = format!("{file}: [{plugin}.process.launchers.{name}]");
-                launcher.validate().map_err(|error| bad(format!("{place}: {error}")))?;
+                launcher
+                    .validate()
+                    .map_err(|error| bad(format!("{place}: {error}")))?;
             }
         }
         Ok(grants)
@@ -89,7 +91,10 @@ impl Grants {
     /// `invalid` (`bad-grants`) when it cannot be read or is not right.
     pub fn read(path: &Path) -> Result<Self, Error> {
         let text = std::fs::read_to_string(path).map_err(|error| {
-            Error::invalid("bad-grants", format!("cannot read the grants file {}: {error}", path.display()))
+            Error::invalid(
+                "bad-grants",
+                format!("cannot read the grants file {}: {error}", path.display()),
+            )
         })?;
         Self::parse(&path.display().to_string(), &text)
     }
@@ -103,19 +108,36 @@ impl Grants {
     /// The grants in force, one part per plugin: `native: log, clock, config, launcher dev (any program)`.
     #[must_use]
     pub fn summary(&self) -> Vec<String> {
-        self.plugins.iter().map(|(name, grant)| format!("{name}: {}", grant.summary())).collect()
+        self.plugins
+            .iter()
+            .map(|(name, grant)| format!("{name}: {}", grant.summary()))
+            .collect()
     }
 }
 
 impl Grant {
     fn summary(&self) -> String {
-        let plain = [("log", self.log), ("clock", self.clock), ("config", self.config)];
-        let mut parts: Vec<String> =
-            plain.into_iter().filter(|(_, granted)| *granted).map(|(name, _)| name.to_owned()).collect();
+        let plain = [
+            ("log", self.log),
+            ("clock", self.clock),
+            ("config", self.config),
+        ];
+        let mut parts: Vec<String> = plain
+            .into_iter()
+            .filter(|(_, granted)| *granted)
+            .map(|(name, _)| name.to_owned())
+            .collect();
         parts.extend(
-            self.process.launchers.iter().map(|(name, launcher)| format!("launcher {name} ({})", describe(launcher))),
+            self.process
+                .launchers
+                .iter()
+                .map(|(name, launcher)| format!("launcher {name} ({})", describe(launcher))),
         );
-        if parts.is_empty() { "nothing".to_owned() } else { parts.join(", ") }
+        if parts.is_empty() {
+            "nothing".to_owned()
+        } else {
+            parts.join(", ")
+        }
     }
 }
 
@@ -135,12 +157,21 @@ mod tests {
     #[test]
     fn mistakes_name_their_line_and_what_was_expected() {
         for (text, want) in [
-            ("[native]\nlogs = true", "g.toml:2: unknown field `logs`, expected one of `log`"),
+            (
+                "[native]\nlogs = true",
+                "g.toml:2: unknown field `logs`, expected one of `log`",
+            ),
             ("[native]\nlog = \"yes\"", "g.toml:2: "),
             ("[Native]\nlog = true", "`Native` is not a name"),
             ("[native]\ndigest = \"abc\"", "64 hexadecimal digits"),
-            ("[native.process.launchers.dev]\nanny = true", "unknown field `anny`"),
-            ("[native.process.launchers.dev]\n", "[native.process.launchers.dev]: set `executable`"),
+            (
+                "[native.process.launchers.dev]\nanny = true",
+                "unknown field `anny`",
+            ),
+            (
+                "[native.process.launchers.dev]\n",
+                "[native.process.launchers.dev]: set `executable`",
+            ),
         ] {
             let error = Grants::parse("g.toml", text).unwrap_err();
             assert_eq!(error.code, "bad-grants");
@@ -150,7 +181,14 @@ mod tests {
 
     #[test]
     fn the_summary_says_who_may_do_what() {
-        let grants = Grants::parse("g.toml", "[a]\nlog = true\n[a.process.launchers.dev]\nany = true\n[b]").unwrap();
-        assert_eq!(grants.summary(), ["a: log, launcher dev (any program)", "b: nothing"]);
+        let grants = Grants::parse(
+            "g.toml",
+            "[a]\nlog = true\n[a.process.launchers.dev]\nany = true\n[b]",
+        )
+        .unwrap();
+        assert_eq!(
+            grants.summary(),
+            ["a: log, launcher dev (any program)", "b: nothing"]
+        );
     }
 }

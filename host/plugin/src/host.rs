@@ -101,7 +101,11 @@ impl PluginHost {
             settings: options.settings,
             compile: options.compile,
         })?;
-        let host = Arc::new(Self { loader, backends: ArcSwap::default(), node_name: options.node_name });
+        let host = Arc::new(Self {
+            loader,
+            backends: ArcSwap::default(),
+            node_name: options.node_name,
+        });
         let candidates = host.discover(candidates);
         tokio::spawn(host.clone().load_all(candidates));
         Ok(host)
@@ -121,7 +125,12 @@ impl PluginHost {
     /// How often a call of a plugin was refused, by plugin and capability.
     #[must_use]
     pub fn refusals(&self) -> BTreeMap<(Name, String), u64> {
-        self.loader.services.refusals.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.loader
+            .services
+            .refusals
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .clone()
     }
 
     /// Takes one component, or every one of a folder, as far as Probed and says what became of it.
@@ -133,11 +142,20 @@ impl PluginHost {
         let candidates = if path.is_dir() {
             scan(path)?
         } else {
-            let missing = |error| Error::invalid("no-such-file", format!("cannot read {}: {error}", path.display()));
+            let missing = |error| {
+                Error::invalid(
+                    "no-such-file",
+                    format!("cannot read {}: {error}", path.display()),
+                )
+            };
             let path = path.canonicalize().map_err(missing)?;
             vec![Candidate::at(path.parent().unwrap_or(&path), &path)]
         };
-        let services = Services { processes: None, clock: options.clock.clone(), refusals: Mutex::default() };
+        let services = Services {
+            processes: None,
+            clock: options.clock.clone(),
+            refusals: Mutex::default(),
+        };
         let loader = loader(Parts {
             data: &options.data,
             cache: options.cache,
@@ -148,7 +166,11 @@ impl PluginHost {
             settings: BTreeMap::new(),
             compile: options.compile,
         })?;
-        let host = Self { loader, backends: ArcSwap::default(), node_name: String::new() };
+        let host = Self {
+            loader,
+            backends: ArcSwap::default(),
+            node_name: String::new(),
+        };
         for candidate in host.discover(candidates) {
             if let Err(reason) = host.loader.probe(&candidate).await {
                 host.loader.registry.rejected(&candidate.file, &reason);
@@ -167,7 +189,10 @@ impl PluginHost {
         for (file, reason) in &duplicates {
             registry.rejected(file, reason);
         }
-        candidates.into_iter().filter(|candidate| !duplicates.contains_key(&candidate.file)).collect()
+        candidates
+            .into_iter()
+            .filter(|candidate| !duplicates.contains_key(&candidate.file))
+            .collect()
     }
 
     async fn load_all(self: Arc<Self>, candidates: Vec<Candidate>) {
@@ -197,7 +222,11 @@ impl PluginHost {
         let name = generation.manifest.name.clone();
         let registry = self.loader.registry.clone();
         tracing::debug!(plugin = %name, digest = ?generation.digest, "published");
-        let backend = Arc::new(Backend::new(generation, registry.clone(), candidate.file.clone()));
+        let backend = Arc::new(Backend::new(
+            generation,
+            registry.clone(),
+            candidate.file.clone(),
+        ));
         // One that cannot tell is active and not usable, with its error as the reason.
         let _ = backend.fingerprint().await;
         self.backends.rcu(|backends| {
@@ -222,12 +251,22 @@ impl Drivers for PluginHost {
             .find(|plugin| plugin.name == backend.as_str())
             .map(|plugin| match plugin.reason {
                 Some(reason) => format!("its plugin {} is {}: {reason}", plugin.file, plugin.state),
-                None => format!("its plugin {} is still being loaded ({})", plugin.file, plugin.state),
+                None => format!(
+                    "its plugin {} is still being loaded ({})",
+                    plugin.file, plugin.state
+                ),
             });
         let there: Vec<&str> = backends.keys().map(Name::as_str).collect();
-        let there = if there.is_empty() { "none".to_owned() } else { there.join(", ") };
+        let there = if there.is_empty() {
+            "none".to_owned()
+        } else {
+            there.join(", ")
+        };
         let why = why.unwrap_or_else(|| "no plugin of that name was found".to_owned());
-        Err(Error::unsupported("no-backend", format!("there is no backend `{backend}` ({why}); there are: {there}")))
+        Err(Error::unsupported(
+            "no-backend",
+            format!("there is no backend `{backend}` ({why}); there are: {there}"),
+        ))
     }
 
     fn plugins(&self) -> Vec<Plugin> {
@@ -251,14 +290,17 @@ struct Parts<'a> {
 }
 
 fn loader(parts: Parts<'_>) -> Result<Loader, Error> {
-    let no_engine = |error: wasmtime::Error| Error::unavailable("no-engine", format!("cannot run plugins: {error:#}"));
+    let no_engine = |error: wasmtime::Error| {
+        Error::unavailable("no-engine", format!("cannot run plugins: {error:#}"))
+    };
     let no_data = |reason: String| Error::unavailable("no-plugin-data", reason);
     let engine = HostEngine::new().map_err(no_engine)?;
     let linker = imports::linker(engine.engine()).map_err(no_engine)?;
     let folder = parts.data.join("plugins");
     let cache = parts.cache.unwrap_or_else(|| folder.join("cache"));
     let clock = parts.services.clock.clone();
-    let compiler = Compiler::new(engine.engine().clone(), cache, parts.compile, clock).map_err(no_data)?;
+    let compiler =
+        Compiler::new(engine.engine().clone(), cache, parts.compile, clock).map_err(no_data)?;
     Ok(Loader {
         compiler,
         store: ContentStore::open(folder.join("store")).map_err(no_data)?,

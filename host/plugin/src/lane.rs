@@ -32,7 +32,10 @@ impl Drop for Waiting<'_> {
 
 impl Lane {
     pub(crate) fn new(limits: &Limits) -> Self {
-        Self { permits: Arc::new(Semaphore::new(limits.concurrency)), waiting: AtomicUsize::new(0) }
+        Self {
+            permits: Arc::new(Semaphore::new(limits.concurrency)),
+            waiting: AtomicUsize::new(0),
+        }
     }
 
     /// A place in the lane, waiting at most as long as a call may take.
@@ -65,9 +68,16 @@ impl Lane {
 }
 
 fn full(plugin: &Name, limits: &Limits, why: &str) -> Error {
-    let message = format!("`{plugin}` has {} calls under way {why}: `concurrency` in [limits] of its manifest", limits.concurrency);
+    let message = format!(
+        "`{plugin}` has {} calls under way {why}: `concurrency` in [limits] of its manifest",
+        limits.concurrency
+    );
     let mut error = Error::new(ErrorKind::Exhausted, "queue", message).with("plugin", plugin);
-    error.retry_after_ms = Some(u32::try_from(limits.deadline_ms).unwrap_or(u32::MAX).min(1_000));
+    error.retry_after_ms = Some(
+        u32::try_from(limits.deadline_ms)
+            .unwrap_or(u32::MAX)
+            .min(1_000),
+    );
     error
 }
 
@@ -79,8 +89,16 @@ mod tests {
 
     #[tokio::test]
     async fn callers_wait_for_a_place_and_not_for_ever() {
-        let limits = Limits { concurrency: 1, deadline_ms: 100, ..Limits::default() };
-        let (lane, clock, name) = (Arc::new(Lane::new(&limits)), Arc::new(SimClock::new(0)), "mock".parse::<Name>().unwrap());
+        let limits = Limits {
+            concurrency: 1,
+            deadline_ms: 100,
+            ..Limits::default()
+        };
+        let (lane, clock, name) = (
+            Arc::new(Lane::new(&limits)),
+            Arc::new(SimClock::new(0)),
+            "mock".parse::<Name>().unwrap(),
+        );
         let enter = || {
             let (lane, clock, name) = (lane.clone(), clock.clone(), name.clone());
             tokio::spawn(async move { lane.enter(&name, &limits, clock.as_ref()).await })
@@ -101,18 +119,27 @@ mod tests {
             tokio::task::yield_now().await;
         }
         let error = third.await.unwrap().unwrap_err();
-        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Exhausted, "queue"));
+        assert_eq!(
+            (error.kind, error.code.as_str()),
+            (ErrorKind::Exhausted, "queue")
+        );
         assert_eq!(lane.waiting.load(Ordering::Acquire), 0);
         drop(second);
     }
 
     #[tokio::test]
     async fn the_queue_is_bounded() {
-        let limits = Limits { concurrency: 1, ..Limits::default() };
+        let limits = Limits {
+            concurrency: 1,
+            ..Limits::default()
+        };
         let (lane, name) = (Lane::new(&limits), "mock".parse::<Name>().unwrap());
         lane.waiting.store(MAX_WAITING, Ordering::Release);
         let _first = lane.enter(&name, &limits, &SimClock::new(0)).await.unwrap();
-        let error = lane.enter(&name, &limits, &SimClock::new(0)).await.unwrap_err();
+        let error = lane
+            .enter(&name, &limits, &SimClock::new(0))
+            .await
+            .unwrap_err();
         assert_eq!(error.code, "queue");
         assert_eq!(lane.waiting.load(Ordering::Acquire), MAX_WAITING);
     }

@@ -27,7 +27,11 @@ const MAX_TABLE_ELEMENTS: usize = 20_000;
 
 impl Memory {
     pub(crate) fn new(most: usize) -> Self {
-        Self { most, used: 0, refused: false }
+        Self {
+            most,
+            used: 0,
+            refused: false,
+        }
     }
 
     /// Whether the guest asked for more than it may have.
@@ -37,7 +41,12 @@ impl Memory {
 }
 
 impl ResourceLimiter for Memory {
-    fn memory_growing(&mut self, current: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn memory_growing(
+        &mut self,
+        current: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let wanted = self.used.saturating_sub(current).saturating_add(desired);
         if wanted > self.most {
             self.refused = true;
@@ -52,7 +61,12 @@ impl ResourceLimiter for Memory {
         Ok(())
     }
 
-    fn table_growing(&mut self, _: usize, desired: usize, _: Option<usize>) -> wasmtime::Result<bool> {
+    fn table_growing(
+        &mut self,
+        _: usize,
+        desired: usize,
+        _: Option<usize>,
+    ) -> wasmtime::Result<bool> {
         let allowed = desired <= MAX_TABLE_ELEMENTS;
         self.refused |= !allowed;
         Ok(allowed)
@@ -88,7 +102,11 @@ pub(crate) struct Cpu {
 impl Cpu {
     pub(crate) fn new(budget_ms: u64, ticks: Arc<AtomicU64>) -> Self {
         let tick_ms = u64::try_from(TICK.as_millis()).unwrap_or(1).max(1);
-        Self { ticks, left: budget_ms.div_ceil(tick_ms), waited: false }
+        Self {
+            ticks,
+            left: budget_ms.div_ceil(tick_ms),
+            waited: false,
+        }
     }
 
     /// The beat, to be given back to [`host_ended`](Self::host_ended).
@@ -104,7 +122,10 @@ impl Cpu {
     /// A tick has stopped the guest.
     pub(crate) fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
         if !std::mem::take(&mut self.waited) {
-            self.left = self.left.checked_sub(1).ok_or_else(|| wasmtime::Error::new(CpuSpent))?;
+            self.left = self
+                .left
+                .checked_sub(1)
+                .ok_or_else(|| wasmtime::Error::new(CpuSpent))?;
         }
         Ok(UpdateDeadline::Yield(1))
     }

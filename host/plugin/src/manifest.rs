@@ -75,7 +75,12 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { memory_bytes: 64 << 20, cpu_ms: 1_000, deadline_ms: 10_000, concurrency: 16 }
+        Self {
+            memory_bytes: 64 << 20,
+            cpu_ms: 1_000,
+            deadline_ms: 10_000,
+            concurrency: 16,
+        }
     }
 }
 
@@ -126,28 +131,47 @@ impl Manifest {
         let version = document.version.as_ref();
         let good = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-' | '+');
         if version.is_empty() || version.len() > 64 || !version.chars().all(good) {
-            let message = "`version` must be 1 to 64 of A-Z, a-z, 0-9, `.`, `-` and `+`, like \"0.1.0\"";
-            return Err(document::at(file, text, document.version.span().start, message));
+            let message =
+                "`version` must be 1 to 64 of A-Z, a-z, 0-9, `.`, `-` and `+`, like \"0.1.0\"";
+            return Err(document::at(
+                file,
+                text,
+                document.version.span().start,
+                message,
+            ));
         }
         let default = Limits::default();
         let table = document.limits;
-        let bounded = |value: Option<Spanned<u64>>, Bounds(name, least, most): Bounds, default: u64| {
-            let Some(value) = value else { return Ok(default) };
+        let bounded = |value: Option<Spanned<u64>>,
+                       Bounds(name, least, most): Bounds,
+                       default: u64| {
+            let Some(value) = value else {
+                return Ok(default);
+            };
             let span = value.span();
             match value.into_inner() {
                 value if (least..=most).contains(&value) => Ok(value),
                 value => {
-                    let message = format!("`{name} = {value}` is out of bounds: expected {least} to {most}");
+                    let message =
+                        format!("`{name} = {value}` is out of bounds: expected {least} to {most}");
                     Err(document::at(file, text, span.start, &message))
                 }
             }
         };
         let size = |value: u64| usize::try_from(value).unwrap_or(usize::MAX);
         let limits = Limits {
-            memory_bytes: size(bounded(table.memory_bytes, MEMORY, default.memory_bytes as u64)?),
+            memory_bytes: size(bounded(
+                table.memory_bytes,
+                MEMORY,
+                default.memory_bytes as u64,
+            )?),
             cpu_ms: bounded(table.cpu_ms, CPU, default.cpu_ms)?,
             deadline_ms: bounded(table.deadline_ms, DEADLINE, default.deadline_ms)?,
-            concurrency: size(bounded(table.concurrency, CONCURRENCY, default.concurrency as u64)?),
+            concurrency: size(bounded(
+                table.concurrency,
+                CONCURRENCY,
+                default.concurrency as u64,
+            )?),
         };
         Ok(Self {
             name: document.name,
@@ -163,7 +187,9 @@ impl Manifest {
 
     /// The least that a manifest must say, for the reason of a component that has none.
     pub(crate) fn example(name: &str) -> String {
-        format!("name = \"{name}\", kind = \"backend\", version = \"0.1.0\" and a [capabilities] table")
+        format!(
+            "name = \"{name}\", kind = \"backend\", version = \"0.1.0\" and a [capabilities] table"
+        )
     }
 }
 
@@ -209,15 +235,39 @@ type = "object"
     fn each_mistake_names_its_line_and_what_was_expected() {
         let head = "name = \"a\"\nkind = \"backend\"\nversion = \"1\"\n";
         for (text, want) in [
-            ("kind = \"backend\"\nversion = \"1\"".to_owned(), "missing field `name`"),
-            ("name = \"A b\"\nkind = \"backend\"\nversion = \"1\"".to_owned(), "m.toml:1: `A b` is not a name"),
-            ("name = \"a\"\nkind = \"item\"\nversion = \"1\"".to_owned(), "m.toml:2: unknown variant `item`, expected"),
-            ("name = \"a\"\nkind = \"backend\"\nversion = \"\"".to_owned(), "m.toml:3: `version` must be"),
-            (format!("{head}[capabilities]\nlogs = true"), "m.toml:5: unknown field `logs`, expected one of `log`"),
-            (format!("{head}[limits]\ncpu_ms = 1"), "m.toml:5: `cpu_ms = 1` is out of bounds: expected 10 to 60000"),
-            (format!("{head}[limits]\nmemory_bytes = 1099511627776"), "expected 65536 to 268435456"),
+            (
+                "kind = \"backend\"\nversion = \"1\"".to_owned(),
+                "missing field `name`",
+            ),
+            (
+                "name = \"A b\"\nkind = \"backend\"\nversion = \"1\"".to_owned(),
+                "m.toml:1: `A b` is not a name",
+            ),
+            (
+                "name = \"a\"\nkind = \"item\"\nversion = \"1\"".to_owned(),
+                "m.toml:2: unknown variant `item`, expected",
+            ),
+            (
+                "name = \"a\"\nkind = \"backend\"\nversion = \"\"".to_owned(),
+                "m.toml:3: `version` must be",
+            ),
+            (
+                format!("{head}[capabilities]\nlogs = true"),
+                "m.toml:5: unknown field `logs`, expected one of `log`",
+            ),
+            (
+                format!("{head}[limits]\ncpu_ms = 1"),
+                "m.toml:5: `cpu_ms = 1` is out of bounds: expected 10 to 60000",
+            ),
+            (
+                format!("{head}[limits]\nmemory_bytes = 1099511627776"),
+                "expected 65536 to 268435456",
+            ),
             (format!("{head}[limit]"), "m.toml:4: unknown field `limit`"),
-            (format!("{head}[capabilities]\nprocess = {{ launcher = \"x\" }}"), "expected `launchers`"),
+            (
+                format!("{head}[capabilities]\nprocess = {{ launcher = \"x\" }}"),
+                "expected `launchers`",
+            ),
         ] {
             let error = Manifest::parse("m.toml", &text).unwrap_err();
             assert!(error.contains(want), "{error}\nwanted {want}");

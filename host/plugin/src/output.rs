@@ -52,7 +52,10 @@ impl Output {
 
     /// A stream of the guest.
     pub(crate) fn stream(&self, channel: Channel) -> GuestStream {
-        GuestStream { output: self.clone(), channel }
+        GuestStream {
+            output: self.clone(),
+            channel,
+        }
     }
 
     /// A line through the `log` import.
@@ -63,7 +66,10 @@ impl Output {
     /// Writes what was begun and not ended with a line feed.
     pub(crate) fn finish(&self) {
         self.with(|lines| {
-            let (out, err) = (std::mem::take(&mut lines.stdout), std::mem::take(&mut lines.stderr));
+            let (out, err) = (
+                std::mem::take(&mut lines.stdout),
+                std::mem::take(&mut lines.stderr),
+            );
             for rest in [out, err] {
                 if !rest.is_empty() {
                     lines.line(Level::INFO, &rest);
@@ -126,7 +132,15 @@ impl Lines {
 /// Text that can neither end a line of the log nor command a terminal.
 fn printable(bytes: &[u8]) -> String {
     let text = String::from_utf8_lossy(bytes);
-    text.chars().map(|c| if c.is_control() && c != '\t' { '\u{fffd}' } else { c }).collect()
+    text.chars()
+        .map(|c| {
+            if c.is_control() && c != '\t' {
+                '\u{fffd}'
+            } else {
+                c
+            }
+        })
+        .collect()
 }
 
 /// stdout or stderr of one call. Never blocks and never refuses.
@@ -199,6 +213,9 @@ mod tests {
 
     #[test]
     fn a_line_cannot_forge_another_line() {
-        assert_eq!(printable(b"a\nERROR b\x1b[31m"), "a\u{fffd}ERROR b\u{fffd}[31m");
+        assert_eq!(
+            printable(b"a\nERROR b\x1b[31m"),
+            "a\u{fffd}ERROR b\u{fffd}[31m"
+        );
     }
 }

@@ -85,10 +85,15 @@ pub(crate) fn effective(
     ceiling: Option<&Ceiling>,
 ) -> Permissions {
     let plugin = subject.plugin;
-    let pinned_elsewhere = grant.and_then(|grant| grant.digest).filter(|digest| *digest != subject.digest);
+    let pinned_elsewhere = grant
+        .and_then(|grant| grant.digest)
+        .filter(|digest| *digest != subject.digest);
     let in_force = grant.filter(|_| pinned_elsewhere.is_none());
     let remedy = |lines: String| match pinned_elsewhere {
-        Some(_) => format!("digest = \"{:?}\"   # in the table [{plugin}]: its grant is for another digest", subject.digest),
+        Some(_) => format!(
+            "digest = \"{:?}\"   # in the table [{plugin}]: its grant is for another digest",
+            subject.digest
+        ),
         None => lines,
     };
     let line = |name: &str| match grant {
@@ -96,9 +101,24 @@ pub(crate) fn effective(
         None => format!("[{plugin}]\n{name} = true"),
     };
     let plain = [
-        (Need::Log, requests.log, in_force.is_some_and(|g| g.log), ceiling.and_then(|c| c.log)),
-        (Need::Clock, requests.clock, in_force.is_some_and(|g| g.clock), ceiling.and_then(|c| c.clock)),
-        (Need::Config, requests.config, in_force.is_some_and(|g| g.config), ceiling.and_then(|c| c.config)),
+        (
+            Need::Log,
+            requests.log,
+            in_force.is_some_and(|g| g.log),
+            ceiling.and_then(|c| c.log),
+        ),
+        (
+            Need::Clock,
+            requests.clock,
+            in_force.is_some_and(|g| g.clock),
+            ceiling.and_then(|c| c.clock),
+        ),
+        (
+            Need::Config,
+            requests.config,
+            in_force.is_some_and(|g| g.config),
+            ceiling.and_then(|c| c.config),
+        ),
     ];
     let mut verdicts = BTreeMap::new();
     for (need, requested, granted, ceiling) in plain {
@@ -115,8 +135,15 @@ pub(crate) fn effective(
     }
     let none = BTreeMap::new();
     let granted = in_force.map_or(&none, |grant| &grant.process.launchers);
-    let allowed = ceiling.and_then(|ceiling| ceiling.process.as_ref()).map(|process| &process.launchers);
-    let names: BTreeSet<&Name> = requests.process.launchers.iter().chain(granted.keys()).collect();
+    let allowed = ceiling
+        .and_then(|ceiling| ceiling.process.as_ref())
+        .map(|process| &process.launchers);
+    let names: BTreeSet<&Name> = requests
+        .process
+        .launchers
+        .iter()
+        .chain(granted.keys())
+        .collect();
     let mut launchers = BTreeMap::new();
     for name in names {
         let launcher = granted.get(name);
@@ -133,7 +160,12 @@ pub(crate) fn effective(
         }
         verdicts.insert(Need::Launcher(name.clone()), verdict);
     }
-    Permissions { plugin: plugin.clone(), grants_path: subject.grants_path.to_owned(), verdicts, launchers }
+    Permissions {
+        plugin: plugin.clone(),
+        grants_path: subject.grants_path.to_owned(),
+        verdicts,
+        launchers,
+    }
 }
 
 impl Permissions {
@@ -156,7 +188,11 @@ impl Permissions {
             Need::Process => !self.launchers.is_empty(),
             need => self.verdicts.get(need).is_some_and(Verdict::is_effective),
         };
-        if allowed { Ok(()) } else { Err(self.refusal(need)) }
+        if allowed {
+            Ok(())
+        } else {
+            Err(self.refusal(need))
+        }
     }
 
     /// The launcher of this name.
@@ -164,7 +200,9 @@ impl Permissions {
     /// # Errors
     /// `denied`, as [`check`](Self::check).
     pub(crate) fn launcher(&self, name: &Name) -> Result<&Launcher, Error> {
-        self.launchers.get(name).ok_or_else(|| self.refusal(&Need::Launcher(name.clone())))
+        self.launchers
+            .get(name)
+            .ok_or_else(|| self.refusal(&Need::Launcher(name.clone())))
     }
 
     /// The launchers it may use.
@@ -182,7 +220,8 @@ impl Permissions {
                 granted: verdict.granted.clone(),
                 above_ceiling: verdict.above_ceiling,
                 effective: verdict.is_effective(),
-                remedy: (verdict.requested && verdict.granted.is_none()).then(|| verdict.remedy.clone()),
+                remedy: (verdict.requested && verdict.granted.is_none())
+                    .then(|| verdict.remedy.clone()),
             })
             .collect()
     }
@@ -191,25 +230,34 @@ impl Permissions {
         let (plugin, file) = (&self.plugin, self.grants_path.display());
         let verdict = match need {
             // Any launcher would do; the first one asked for says what is missing.
-            Need::Process => {
-                self.verdicts.iter().find(|(need, v)| matches!(need, Need::Launcher(_)) && v.requested).map(|(_, v)| v)
-            }
+            Need::Process => self
+                .verdicts
+                .iter()
+                .find(|(need, v)| matches!(need, Need::Launcher(_)) && v.requested)
+                .map(|(_, v)| v),
             need => self.verdicts.get(need),
         };
         let error = match verdict {
             Some(verdict) if verdict.requested && verdict.granted.is_none() => Error::denied(
                 "not-granted",
-                format!("`{plugin}` is not granted `{need}`: add to {file}\n{}", verdict.remedy),
+                format!(
+                    "`{plugin}` is not granted `{need}`: add to {file}\n{}",
+                    verdict.remedy
+                ),
             )
             .with("remedy", &verdict.remedy)
             .with("file", file),
             Some(verdict) if verdict.requested => Error::denied(
                 "above-ceiling",
-                format!("`{plugin}` is granted `{need}`, but the [ceiling] of this node's fleet-host.toml forbids it"),
+                format!(
+                    "`{plugin}` is granted `{need}`, but the [ceiling] of this node's fleet-host.toml forbids it"
+                ),
             ),
             _ => Error::denied(
                 "not-requested",
-                format!("`{plugin}` uses `{need}` and its manifest does not ask for it: add it to [capabilities] in {plugin}.toml"),
+                format!(
+                    "`{plugin}` uses `{need}` and its manifest does not ask for it: add it to [capabilities] in {plugin}.toml"
+                ),
             ),
         };
         error.with("plugin", plugin).with("capability", need)

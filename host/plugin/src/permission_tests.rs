@@ -10,8 +10,11 @@ fn permissions(requests: &str, grants: &str, ceiling: Option<&str>) -> Permissio
     let grants = Grants::parse("grants.toml", grants).unwrap();
     let ceiling: Option<Ceiling> = ceiling.map(|text| toml::from_str(text).unwrap());
     let name: Name = "native".parse().unwrap();
-    let subject =
-        Subject { plugin: &name, digest: Digest::of(COMPONENT), grants_path: Path::new("/etc/fleet/grants.toml") };
+    let subject = Subject {
+        plugin: &name,
+        digest: Digest::of(COMPONENT),
+        grants_path: Path::new("/etc/fleet/grants.toml"),
+    };
     effective(subject, &requests, grants.of(&name), ceiling.as_ref())
 }
 
@@ -21,24 +24,49 @@ fn dev() -> Need {
 
 #[test]
 fn only_what_all_three_allow_is_effective() {
-    let pin = format!("[native]\nlog = true\ndigest = \"{}\"", Digest::of(COMPONENT));
-    let other = format!("[native]\nlog = true\ndigest = \"sha256:{}\"", Digest::of(b"other"));
+    let pin = format!(
+        "[native]\nlog = true\ndigest = \"{}\"",
+        Digest::of(COMPONENT)
+    );
+    let other = format!(
+        "[native]\nlog = true\ndigest = \"sha256:{}\"",
+        Digest::of(b"other")
+    );
     let granted = "[native]\nlog = true";
     for (requests, grants, ceiling, want) in [
         ("log = true", granted, None, Ok(())),
         ("log = true", granted, Some("clock = false"), Ok(())),
         ("log = true", granted, Some("log = true"), Ok(())),
-        ("log = true", granted, Some("log = false"), Err("above-ceiling")),
+        (
+            "log = true",
+            granted,
+            Some("log = false"),
+            Err("above-ceiling"),
+        ),
         ("log = true", "", None, Err("not-granted")),
-        ("log = true", "[native]\nlog = false", None, Err("not-granted")),
-        ("log = true", "[other]\nlog = true", None, Err("not-granted")),
+        (
+            "log = true",
+            "[native]\nlog = false",
+            None,
+            Err("not-granted"),
+        ),
+        (
+            "log = true",
+            "[other]\nlog = true",
+            None,
+            Err("not-granted"),
+        ),
         ("log = true", &pin, None, Ok(())),
         ("log = true", &other, None, Err("not-granted")),
         ("", granted, None, Err("not-requested")),
         ("", "", None, Err("not-requested")),
     ] {
         let got = permissions(requests, grants, ceiling).check(&Need::Log);
-        assert_eq!(got.map_err(|error| error.code), want.map_err(str::to_owned), "{requests} {grants} {ceiling:?}");
+        assert_eq!(
+            got.map_err(|error| error.code),
+            want.map_err(str::to_owned),
+            "{requests} {grants} {ceiling:?}"
+        );
     }
 }
 
@@ -48,14 +76,32 @@ fn a_launcher_needs_all_three_too() {
     let grant = "[native.process.launchers.dev]\nany = true";
     for (requests, grants, ceiling, want) in [
         (asks, grant, None, Ok(())),
-        (asks, grant, Some("process = { launchers = [\"dev\"] }"), Ok(())),
-        (asks, grant, Some("process = { launchers = [] }"), Err("above-ceiling")),
-        (asks, "[native.process.launchers.prod]\nany = true", None, Err("not-granted")),
+        (
+            asks,
+            grant,
+            Some("process = { launchers = [\"dev\"] }"),
+            Ok(()),
+        ),
+        (
+            asks,
+            grant,
+            Some("process = { launchers = [] }"),
+            Err("above-ceiling"),
+        ),
+        (
+            asks,
+            "[native.process.launchers.prod]\nany = true",
+            None,
+            Err("not-granted"),
+        ),
         ("", grant, None, Err("not-requested")),
     ] {
         let permissions = permissions(requests, grants, ceiling);
         let want = want.map_err(str::to_owned);
-        let launcher = permissions.launcher(&"dev".parse().unwrap()).map(|_| ()).map_err(|error| error.code);
+        let launcher = permissions
+            .launcher(&"dev".parse().unwrap())
+            .map(|_| ())
+            .map_err(|error| error.code);
         assert_eq!(launcher, want, "{requests} {grants}");
         assert_eq!(permissions.check(&dev()).map_err(|error| error.code), want);
         assert_eq!(permissions.check(&Need::Process).is_ok(), want.is_ok());
@@ -67,7 +113,11 @@ fn a_refusal_names_the_file_and_lines_that_make_it_go_away() {
     for (requests, grants, need) in [
         ("log = true", "", Need::Log),
         ("log = true", "[native]\nclock = true\n", Need::Log),
-        ("process = { launchers = [\"dev\"] }", "[native]\nclock = true\n", dev()),
+        (
+            "process = { launchers = [\"dev\"] }",
+            "[native]\nclock = true\n",
+            dev(),
+        ),
         ("process = { launchers = [\"dev\"] }", "", Need::Process),
     ] {
         let before = permissions(requests, grants, None);
@@ -76,7 +126,10 @@ fn a_refusal_names_the_file_and_lines_that_make_it_go_away() {
         let remedy = error.details["remedy"].clone();
         assert!(error.message.contains(&remedy), "{error}");
         let view = before.view();
-        assert_eq!(view.iter().find(|c| c.requested).unwrap().remedy.as_deref(), Some(remedy.as_str()));
+        assert_eq!(
+            view.iter().find(|c| c.requested).unwrap().remedy.as_deref(),
+            Some(remedy.as_str())
+        );
         let after = permissions(requests, &format!("{grants}{remedy}"), None);
         after.check(&need).unwrap();
     }
@@ -84,17 +137,35 @@ fn a_refusal_names_the_file_and_lines_that_make_it_go_away() {
 
 #[test]
 fn a_pinned_grant_says_which_digest_it_would_need() {
-    let other = format!("[native]\nlog = true\ndigest = \"{}\"", Digest::of(b"other"));
-    let error = permissions("log = true", &other, None).check(&Need::Log).unwrap_err();
-    assert!(error.message.contains(&Digest::of(COMPONENT).to_string()), "{error}");
+    let other = format!(
+        "[native]\nlog = true\ndigest = \"{}\"",
+        Digest::of(b"other")
+    );
+    let error = permissions("log = true", &other, None)
+        .check(&Need::Log)
+        .unwrap_err();
+    assert!(
+        error.message.contains(&Digest::of(COMPONENT).to_string()),
+        "{error}"
+    );
 }
 
 #[test]
 fn the_view_shows_requests_and_grants_that_do_not_meet() {
-    let view = permissions("log = true\nclock = true", "[native]\nlog = true\nconfig = true", None).view();
+    let view = permissions(
+        "log = true\nclock = true",
+        "[native]\nlog = true\nconfig = true",
+        None,
+    )
+    .view();
     let row = |name: &str| {
         let c = view.iter().find(|c| c.name == name).unwrap();
-        (c.requested, c.granted.is_some(), c.effective, c.remedy.is_some())
+        (
+            c.requested,
+            c.granted.is_some(),
+            c.effective,
+            c.remedy.is_some(),
+        )
     };
     assert_eq!(row("log"), (true, true, true, false));
     assert_eq!(row("clock"), (true, false, false, true));

@@ -16,7 +16,10 @@ pub(crate) struct Registry {
 
 impl Registry {
     pub(crate) fn new() -> Self {
-        Self { files: Mutex::default(), changes: watch::Sender::new(0) }
+        Self {
+            files: Mutex::default(),
+            changes: watch::Sender::new(0),
+        }
     }
 
     /// Everything, in the order of the files' names.
@@ -52,7 +55,9 @@ impl Registry {
     /// Changes what is known of a file.
     pub(crate) fn update(&self, file: &str, change: impl FnOnce(&mut Plugin)) {
         let mut files = self.lock();
-        let Some(plugin) = files.get_mut(file) else { return };
+        let Some(plugin) = files.get_mut(file) else {
+            return;
+        };
         let before = plugin.clone();
         change(plugin);
         let after = (*plugin != before).then(|| plugin.clone());

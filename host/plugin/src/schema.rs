@@ -34,7 +34,11 @@ pub(crate) fn check(validator: &Validator, value: &Value) -> Result<(), String> 
             format!("{place}: {}", text(error.to_string(), 300))
         })
         .collect();
-    if mistakes.is_empty() { Ok(()) } else { Err(mistakes.join("; ")) }
+    if mistakes.is_empty() {
+        Ok(())
+    } else {
+        Err(mistakes.join("; "))
+    }
 }
 
 #[cfg(test)]

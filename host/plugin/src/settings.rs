@@ -19,10 +19,17 @@ pub(crate) fn resolve(manifest: &Manifest, operator: Option<&Value>) -> Result<S
     }
     let settings = Value::Object(settings);
     if let Some(wanted) = &manifest.settings_schema {
-        let validator = schema::compile(wanted)
-            .map_err(|error| format!("[settings-schema] in {}.toml is not a JSON Schema: {error}", manifest.name))?;
+        let validator = schema::compile(wanted).map_err(|error| {
+            format!(
+                "[settings-schema] in {}.toml is not a JSON Schema: {error}",
+                manifest.name
+            )
+        })?;
         schema::check(&validator, &settings).map_err(|error| {
-            format!("its settings do not fit [settings-schema] in {}.toml: {error}", manifest.name)
+            format!(
+                "its settings do not fit [settings-schema] in {}.toml: {error}",
+                manifest.name
+            )
         })?;
     }
     Ok(settings.to_string())
@@ -68,12 +75,19 @@ mod tests {
     fn the_operator_wins_key_by_key() {
         let json = resolve(&manifest(), Some(&json!({"depth": 2, "net": {"port": 7}}))).unwrap();
         let settings: Value = serde_json::from_str(&json).unwrap();
-        assert_eq!(settings, json!({"depth": 2, "net": {"host": "h", "port": 7}}));
+        assert_eq!(
+            settings,
+            json!({"depth": 2, "net": {"host": "h", "port": 7}})
+        );
     }
 
     #[test]
     fn what_does_not_fit_names_its_place() {
-        for (values, want) in [(json!({"depth": 10}), "/depth"), (json!({"x": 1}), "'x'"), (json!(3), "a table")] {
+        for (values, want) in [
+            (json!({"depth": 10}), "/depth"),
+            (json!({"x": 1}), "'x'"),
+            (json!(3), "a table"),
+        ] {
             let error = resolve(&manifest(), Some(&values)).unwrap_err();
             assert!(error.contains(want), "{error}");
         }

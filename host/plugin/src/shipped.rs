@@ -16,23 +16,36 @@ use crate::manifest::Manifest;
 /// # Errors
 /// `invalid` (`no-plugin-folder`) when there is no such folder.
 pub fn manifests(folder: &Path) -> Result<Vec<Manifest>, Error> {
-    Ok(scan(folder)?.into_iter().filter_map(|candidate| candidate.manifest.ok()).collect())
+    Ok(scan(folder)?
+        .into_iter()
+        .filter_map(|candidate| candidate.manifest.ok())
+        .collect())
 }
 
 /// The text of a `grants.toml` that grants each of the `shipped` plugins what its manifest asks.
 #[must_use]
 pub fn default_grants(manifests: &[Manifest], shipped: &[Name]) -> String {
     let mut text = String::from(HEAD);
-    for manifest in manifests.iter().filter(|manifest| shipped.contains(&manifest.name)) {
+    for manifest in manifests
+        .iter()
+        .filter(|manifest| shipped.contains(&manifest.name))
+    {
         let Manifest { name, requests, .. } = manifest;
         let _ = writeln!(text, "\n[{name}]");
-        for (capability, asked) in [("log", requests.log), ("clock", requests.clock), ("config", requests.config)] {
+        for (capability, asked) in [
+            ("log", requests.log),
+            ("clock", requests.clock),
+            ("config", requests.config),
+        ] {
             if asked {
                 let _ = writeln!(text, "{capability} = true");
             }
         }
         for launcher in &requests.process.launchers {
-            let _ = write!(text, "\n{LAUNCHER}\n[{name}.process.launchers.{launcher}]\nany = true\n");
+            let _ = write!(
+                text,
+                "\n{LAUNCHER}\n[{name}.process.launchers.{launcher}]\nany = true\n"
+            );
         }
     }
     text
@@ -58,19 +71,30 @@ mod tests {
     use crate::grants::Grants;
 
     fn manifest(name: &str, capabilities: &str) -> Manifest {
-        let text = format!("name = \"{name}\"\nkind = \"backend\"\nversion = \"1\"\n[capabilities]\n{capabilities}");
+        let text = format!(
+            "name = \"{name}\"\nkind = \"backend\"\nversion = \"1\"\n[capabilities]\n{capabilities}"
+        );
         Manifest::parse("m.toml", &text).unwrap()
     }
 
     #[test]
     fn shipped_plugins_get_what_they_ask_and_others_nothing() {
         let native = "log = true\nclock = true\nconfig = true\nprocess = { launchers = [\"dev\"] }";
-        let manifests =
-            [manifest("native", native), manifest("mock", "log = true"), manifest("stranger", "log = true")];
+        let manifests = [
+            manifest("native", native),
+            manifest("mock", "log = true"),
+            manifest("stranger", "log = true"),
+        ];
         let shipped = ["native", "mock", "docker"].map(|name| name.parse().unwrap());
         let text = default_grants(&manifests, &shipped);
         let grants = Grants::parse("grants.toml", &text).unwrap();
-        assert_eq!(grants.summary(), ["mock: log", "native: log, clock, config, launcher dev (any program)"]);
+        assert_eq!(
+            grants.summary(),
+            [
+                "mock: log",
+                "native: log, clock, config, launcher dev (any program)"
+            ]
+        );
         assert!(text.starts_with("# What each plugin may do"));
     }
 }

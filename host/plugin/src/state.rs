@@ -54,7 +54,12 @@ pub(crate) struct CallState {
 }
 
 impl CallState {
-    pub(crate) fn new(scope: Arc<Scope>, limits: &Limits, op: Option<Op>, ticks: Arc<AtomicU64>) -> Self {
+    pub(crate) fn new(
+        scope: Arc<Scope>,
+        limits: &Limits,
+        op: Option<Op>,
+        ticks: Arc<AtomicU64>,
+    ) -> Self {
         let output = Output::new(&scope.plugin);
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(output.stream(Channel::Stdout))
@@ -95,7 +100,9 @@ impl CallState {
     /// # Errors
     /// `internal` (`bad-answer`) when it holds no such source.
     pub(crate) fn take(&mut self, source: Resource<Source>) -> Result<Source, Error> {
-        self.table.delete(source).map_err(|error| bad_answer(format!("a source it returned is none: {error}")))
+        self.table
+            .delete(source)
+            .map_err(|error| bad_answer(format!("a source it returned is none: {error}")))
     }
 
     /// The op of this call, if that is the one the guest names.
@@ -109,13 +116,71 @@ impl CallState {
                 "foreign-op",
                 format!("this call was given the op `{op}`: pass on that one and no other"),
             )),
-            None => Err(Error::denied("foreign-op", "this call was given no op, so it may not change anything")),
+            None => Err(Error::denied(
+                "foreign-op",
+                "this call was given no op, so it may not change anything",
+            )),
         }
     }
 }
 
 impl WasiView for CallState {
     fn ctx(&mut self) -> WasiCtxView<'_> {
-        WasiCtxView { ctx: &mut self.wasi, table: &mut self.table }
+        WasiCtxView {
+            ctx: &mut self.wasi,
+            table: &mut self.table,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use fleet_model::{Attempt, ErrorKind, Generation, ItemKey, Verb, WorkloadId};
+    use fleet_seam::SimClock;
+
+    use super::*;
+
+    fn state(op: Option<Op>) -> CallState {
+        let plugin: Name = "native".parse().unwrap();
+        let services = Services {
+            processes: None,
+            clock: Arc::new(SimClock::new(0)),
+            refusals: Mutex::default(),
+        };
+        let scope = Scope {
+            permissions: Permissions::none(&plugin),
+            plugin,
+            settings: "{}".into(),
+            services: Arc::new(services),
+        };
+        CallState::new(Arc::new(scope), &Limits::default(), op, Arc::default())
+    }
+
+    #[test]
+    fn an_effect_is_done_under_the_op_of_its_call_or_not_at_all() {
+        let op = |verb| Op {
+            item: ItemKey::workload(WorkloadId::new(1, 2)),
+            generation: Generation(3),
+            attempt: Attempt(1),
+            verb,
+            call: String::new(),
+        };
+        let (mine, other) = (op(Verb::Start), op(Verb::Kill));
+        let with = state(Some(mine.clone()));
+        assert_eq!(with.op(&mine.to_string()).unwrap(), mine);
+        for (state, id) in [(&with, &other), (&state(None), &mine)] {
+            let error = state.op(&id.to_string()).unwrap_err();
+            assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Denied, "foreign-op"));
+        }
+    }
+
+    #[test]
+    fn refusals_are_counted_each_time() {
+        let mut state = state(None);
+        for _ in 0..3 {
+            assert!(state.allow(Need::Clock).is_err());
+        }
+        let refusals = state.scope.services.refusals.lock().unwrap();
+        assert_eq!(refusals.values().copied().collect::<Vec<_>>(), [3]);
     }
 }

@@ -12,12 +12,20 @@ pub(crate) const LOGS: &str = "fleet:backend/logs@0.1.0";
 /// they are compatible.
 const OFFERED: &[(&str, &[&str], &str)] = &[
     ("fleet:common", &["types"], "0.1.0"),
-    ("fleet:host", &["clock", "config", "lines", "log", "process", "sources"], "0.1.0"),
+    (
+        "fleet:host",
+        &["clock", "config", "lines", "log", "process", "sources"],
+        "0.1.0",
+    ),
     ("wasi:cli", WASI_CLI, WASI),
     ("wasi:clocks", &["monotonic-clock", "wall-clock"], WASI),
     ("wasi:filesystem", &["preopens", "types"], WASI),
     ("wasi:io", &["error", "poll", "streams"], WASI),
-    ("wasi:random", &["insecure", "insecure-seed", "random"], WASI),
+    (
+        "wasi:random",
+        &["insecure", "insecure-seed", "random"],
+        WASI,
+    ),
     ("wasi:sockets", WASI_SOCKETS, WASI),
 ];
 /// The newest that the engine knows.
@@ -53,7 +61,10 @@ const MAX_SHOWN: usize = 5;
 /// The reason, naming what was found and what was expected.
 pub(crate) fn check(imports: &[String], exports: &[String]) -> Result<(), String> {
     if !exports.iter().any(|export| export == DRIVER) {
-        return Err(format!("a component of another world: exports {}, expected {DRIVER}", shown(exports)));
+        return Err(format!(
+            "a component of another world: exports {}, expected {DRIVER}",
+            shown(exports)
+        ));
     }
     imports.iter().try_for_each(|import| known(import))
 }
@@ -67,7 +78,11 @@ fn known(import: &str) -> Result<(), String> {
     };
     let Some((_, interfaces, newest)) = OFFERED.iter().find(|(name, ..)| *name == package) else {
         let packages: Vec<&str> = OFFERED.iter().map(|(name, ..)| *name).collect();
-        return Err(format!("imports `{}`; this host offers only {}", clip(import), packages.join(", ")));
+        return Err(format!(
+            "imports `{}`; this host offers only {}",
+            clip(import),
+            packages.join(", ")
+        ));
     };
     if !interfaces.contains(&interface) {
         return Err(format!(
@@ -89,7 +104,9 @@ fn known(import: &str) -> Result<(), String> {
 fn split(import: &str) -> Option<(&str, &str, &str)> {
     let (path, version) = import.split_once('@')?;
     let (package, interface) = path.split_once('/')?;
-    package.contains(':').then_some((package, interface, version))
+    package
+        .contains(':')
+        .then_some((package, interface, version))
 }
 
 /// What two versions of a 0.x interface must share to be compatible.
@@ -98,15 +115,24 @@ fn track(version: &str) -> Option<(&str, &str)> {
     let track = (parts.next()?, parts.next()?);
     // A pre-release is compatible with nothing but itself, and this host has none.
     let patch = parts.next()?;
-    (!patch.is_empty() && patch.bytes().all(|c| c.is_ascii_digit()) && parts.next().is_none()).then_some(track)
+    (!patch.is_empty() && patch.bytes().all(|c| c.is_ascii_digit()) && parts.next().is_none())
+        .then_some(track)
 }
 
 fn shown(names: &[String]) -> String {
-    let mut list: Vec<String> = names.iter().take(MAX_SHOWN).map(|name| clip(name)).collect();
+    let mut list: Vec<String> = names
+        .iter()
+        .take(MAX_SHOWN)
+        .map(|name| clip(name))
+        .collect();
     if names.len() > MAX_SHOWN {
         list.push(format!("{} more", names.len() - MAX_SHOWN));
     }
-    if list.is_empty() { "nothing".to_owned() } else { list.join(", ") }
+    if list.is_empty() {
+        "nothing".to_owned()
+    } else {
+        list.join(", ")
+    }
 }
 
 fn clip(name: &str) -> String {
@@ -125,17 +151,40 @@ mod tests {
     #[test]
     fn known_imports_pass_in_every_compatible_version() {
         with(&[]).unwrap();
-        with(&["fleet:host/log@0.1.0", "fleet:host/log@0.1.7", "fleet:common/types@0.1.0"]).unwrap();
-        with(&["wasi:io/streams@0.2.0", "wasi:io/streams@0.2.10", "wasi:cli/exit@0.2.6"]).unwrap();
+        with(&[
+            "fleet:host/log@0.1.0",
+            "fleet:host/log@0.1.7",
+            "fleet:common/types@0.1.0",
+        ])
+        .unwrap();
+        with(&[
+            "wasi:io/streams@0.2.0",
+            "wasi:io/streams@0.2.10",
+            "wasi:cli/exit@0.2.6",
+        ])
+        .unwrap();
     }
 
     #[test]
     fn each_unknown_import_names_what_it_needs_and_what_there_is() {
         for (import, wants) in [
-            ("fleet:host/log@0.2.0", &["fleet:host/log@0.2.0", "newest", "0.1.0"][..]),
+            (
+                "fleet:host/log@0.2.0",
+                &["fleet:host/log@0.2.0", "newest", "0.1.0"][..],
+            ),
             ("fleet:host/log@0.1.0-rc.1", &["newest", "0.1.0"]),
-            ("fleet:host/secret@0.1.0", &["fleet:host/secret@0.1.0", "clock, config, lines, log", "0.1.0"]),
-            ("wasi:http/outgoing-handler@0.2.4", &["wasi:http", "offers only"]),
+            (
+                "fleet:host/secret@0.1.0",
+                &[
+                    "fleet:host/secret@0.1.0",
+                    "clock, config, lines, log",
+                    "0.1.0",
+                ],
+            ),
+            (
+                "wasi:http/outgoing-handler@0.2.4",
+                &["wasi:http", "offers only"],
+            ),
             ("wasi:io/streams@0.3.0", &["newest wasi:io/streams", "0.2."]),
             ("env", &["`env`", "fleet:host"]),
         ] {
@@ -148,7 +197,10 @@ mod tests {
     fn another_world_is_named() {
         let exports = ["wasi:cli/run@0.2.0".to_owned()];
         let reason = check(&[], &exports).unwrap_err();
-        assert!(reason.contains("exports wasi:cli/run@0.2.0, expected fleet:backend/driver@0.1.0"), "{reason}");
+        assert!(
+            reason.contains("exports wasi:cli/run@0.2.0, expected fleet:backend/driver@0.1.0"),
+            "{reason}"
+        );
         assert!(check(&[], &[]).unwrap_err().contains("exports nothing"));
         let many: Vec<String> = (0..1_000_000).map(|n| format!("x{n}")).collect();
         assert!(check(&[], &many).unwrap_err().len() < 400);

@@ -8,6 +8,7 @@ use std::time::Duration;
 use rustix::process::{Pid, Signal, kill_process};
 
 use super::Placement;
+use super::plan::HOSTS;
 
 /// How long to wait for all tasks of a v1 group to stand still. One that is in the middle of a
 /// system call takes a moment; one that never does is signalled all the same.
@@ -55,16 +56,31 @@ impl Placement {
         answer
     }
 
-    /// Removes the folders this host's groups lie in, if nothing else is in them.
+    /// Removes the folders this host's groups lie in, `fleet-host/TAG/shims` and up, if nothing
+    /// else is in them.
     pub(crate) fn remove_parents(&self) {
-        let shims = self.shims().cloned();
-        for folder in shims.into_iter().chain(self.groups()) {
-            // The group itself is gone; `fleet-host/TAG` and `fleet-host` are what may go. A
-            // folder that something is in refuses, which is as it should be.
-            for parent in
-                std::iter::once(folder.as_path()).chain(folder.ancestors().skip(1).take(2))
+        if let Some(shims) = self.shims() {
+            let mut waited = Duration::ZERO;
+            // Another shim in it keeps it; one that just ended keeps it for a moment.
+            while waited < REMOVE
+                && processes(shims).is_ok_and(|shims| shims.is_empty())
+                && fs::remove_dir(shims)
+                    .is_err_and(|error| error.kind() == io::ErrorKind::ResourceBusy)
             {
-                let _ = fs::remove_dir(parent);
+                pause();
+                waited += STEP;
+            }
+        }
+        for group in self.groups() {
+            let (tag, top) = (group.parent(), group.ancestors().nth(2));
+            if top
+                .and_then(Path::file_name)
+                .is_some_and(|name| name == HOSTS)
+            {
+                for folder in tag.into_iter().chain(top) {
+                    // A folder that something is in refuses, which is as it should be.
+                    let _ = fs::remove_dir(folder);
+                }
             }
         }
     }
@@ -196,7 +212,8 @@ mod tests {
     /// Plain files under the names the kernel gives them in a v2 group.
     fn unified() -> (tempfile::TempDir, Placement) {
         let base = tempfile::tempdir().unwrap();
-        let group = base.path().join("group");
+        let tag = base.path().join("fleet-host/tag");
+        let group = tag.join("group");
         fs::create_dir_all(group.join("made-by-the-program")).unwrap();
         fs::write(group.join("cgroup.procs"), "999999998\n").unwrap();
         fs::write(
@@ -206,7 +223,7 @@ mod tests {
         .unwrap();
         let placement = Placement::V2 {
             group,
-            shims: base.path().join("shims"),
+            shims: tag.join("shims"),
         };
         (base, placement)
     }
@@ -216,12 +233,12 @@ mod tests {
         let (base, placement) = unified();
         placement.enter_shims().unwrap();
         assert_eq!(
-            fs::read_to_string(base.path().join("shims/cgroup.procs")).unwrap(),
+            fs::read_to_string(base.path().join("fleet-host/tag/shims/cgroup.procs")).unwrap(),
             "0"
         );
         placement.kill().unwrap();
         assert_eq!(
-            fs::read_to_string(base.path().join("group/cgroup.kill")).unwrap(),
+            fs::read_to_string(base.path().join("fleet-host/tag/group/cgroup.kill")).unwrap(),
             "1"
         );
     }
@@ -236,10 +253,11 @@ mod tests {
             .map(Pid::as_raw_pid)
             .collect();
         assert_eq!(pids, [999_999_999, 999_999_998]);
-        drop(base);
+        fs::remove_dir_all(base.path().join("fleet-host/tag/group")).unwrap();
         assert_eq!(placement.processes().unwrap(), []);
         placement.kill().unwrap();
         placement.remove().unwrap();
         placement.remove_parents();
+        assert!(base.path().exists() && !base.path().join("fleet-host").exists());
     }
 }

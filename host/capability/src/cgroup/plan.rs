@@ -8,6 +8,9 @@ use super::table::{Membership, Mount, own_v1, own_v2};
 /// The v1 controllers a process is put under beside the freezer, where they can be written.
 pub(crate) const CONTROLLERS: [&str; 4] = ["pids", "memory", "cpu", "cpuacct"];
 
+/// What holds the groups of all hosts of one group.
+pub(crate) const HOSTS: &str = "fleet-host";
+
 /// Where this host's groups lie.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Layout {
@@ -23,7 +26,7 @@ pub(crate) enum Layout {
 /// What this machine's hierarchies allow. A v1 freezer goes before a v2 hierarchy, which beside
 /// it has no controllers worth having.
 pub(crate) fn layout(mounts: &[Mount], own: &[Membership], tag: &str) -> Option<Layout> {
-    let base = |folder: PathBuf| folder.join("fleet-host").join(tag);
+    let base = |folder: PathBuf| folder.join(HOSTS).join(tag);
     if let Some(freezer) = own_v1(mounts, own, "freezer") {
         let mut others: Vec<(String, PathBuf)> = Vec::new();
         for controller in CONTROLLERS {

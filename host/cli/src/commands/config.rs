@@ -47,10 +47,18 @@ struct Entry {
 }
 
 fn check(args: &CheckArgs, context: &mut Context) -> Result<(), Failure> {
-    let data = context.global.data.as_ref().map(|data| ("data", "--data", data.display().to_string()));
+    let data = context
+        .global
+        .data
+        .as_ref()
+        .map(|data| ("data", "--data", data.display().to_string()));
     let flags: Flags = data.into_iter().collect();
     let loaded = config::load(args.config.as_deref(), &flags, &context.environment)?;
-    let entry = |(key, value, source): (&'static str, Option<Value>, Source)| Entry { key, value, source: source.to_string() };
+    let entry = |(key, value, source): (&'static str, Option<Value>, Source)| Entry {
+        key,
+        value,
+        source: source.to_string(),
+    };
     let page = Page::complete(loaded.values.into_iter().map(entry).collect());
     context.output.answer(&page, || people(&page.items))
 }
@@ -59,7 +67,13 @@ fn people(entries: &[Entry]) -> String {
     let shown = |value: &Option<Value>| value.as_ref().map(Value::to_string).unwrap_or_default();
     table(
         ["KEY", "VALUE", "SOURCE"],
-        entries.iter().map(|entry| [entry.key.to_owned(), shown(&entry.value), entry.source.clone()]),
+        entries.iter().map(|entry| {
+            [
+                entry.key.to_owned(),
+                shown(&entry.value),
+                entry.source.clone(),
+            ]
+        }),
     )
 }
 
@@ -73,15 +87,34 @@ mod tests {
     #[test]
     fn check_prints_values_with_their_sources() {
         let folder = tempfile::tempdir().unwrap();
-        std::fs::write(folder.path().join("fleet-host.toml"), "heartbeat = \"2s\"\n").unwrap();
-        let (mut context, out) = kept(Global { data: Some(folder.path().to_path_buf()), ..Global::default() });
+        std::fs::write(
+            folder.path().join("fleet-host.toml"),
+            "heartbeat = \"2s\"\n",
+        )
+        .unwrap();
+        let (mut context, out) = kept(Global {
+            data: Some(folder.path().to_path_buf()),
+            ..Global::default()
+        });
         check(&CheckArgs { config: None }, &mut context).unwrap();
         let text = out.text();
         let line = |key: &str| {
-            let line = text.lines().find(|line| line.split_whitespace().next() == Some(key)).unwrap();
-            line.split_whitespace().skip(1).map(str::to_owned).collect::<Vec<_>>()
+            let line = text
+                .lines()
+                .find(|line| line.split_whitespace().next() == Some(key))
+                .unwrap();
+            line.split_whitespace()
+                .skip(1)
+                .map(str::to_owned)
+                .collect::<Vec<_>>()
         };
-        assert_eq!(line("heartbeat"), ["\"2s\"".to_owned(), folder.path().join("fleet-host.toml").display().to_string()]);
+        assert_eq!(
+            line("heartbeat"),
+            [
+                "\"2s\"".to_owned(),
+                folder.path().join("fleet-host.toml").display().to_string()
+            ]
+        );
         assert_eq!(line("listen"), ["\"127.0.0.1:7300\"", "default"]);
         assert_eq!(line("data")[1], "--data");
         assert_eq!(line("plugins.dir"), ["-", "default"]);

@@ -15,14 +15,22 @@ pub(crate) struct EventsArgs {
     #[arg(long)]
     follow: bool,
     /// Only events after this number
-    #[arg(long, value_name = "SEQ", default_value_t = 0, hide_default_value = true)]
+    #[arg(
+        long,
+        value_name = "SEQ",
+        default_value_t = 0,
+        hide_default_value = true
+    )]
     after: u64,
 }
 
 /// Prints them.
 pub(crate) async fn run(args: &EventsArgs, context: &mut Context) -> Result<(), Failure> {
     let client = context.client()?;
-    let mut query = EventQuery { after: Some(args.after), ..EventQuery::default() };
+    let mut query = EventQuery {
+        after: Some(args.after),
+        ..EventQuery::default()
+    };
     if args.follow {
         let mut follow = client.follow_events(query);
         loop {
@@ -38,7 +46,9 @@ pub(crate) async fn run(args: &EventsArgs, context: &mut Context) -> Result<(), 
     loop {
         let Page { items, next } = client.events_page(&query).await?;
         if !context.output.is_json() {
-            context.output.text(&items.iter().map(line).collect::<String>())?;
+            context
+                .output
+                .text(&items.iter().map(line).collect::<String>())?;
         } else {
             all.extend(items);
         }
@@ -56,7 +66,13 @@ pub(crate) async fn run(args: &EventsArgs, context: &mut Context) -> Result<(), 
 /// One event, for people.
 fn line(event: &Event) -> String {
     let about = event.name.as_deref().unwrap_or(&event.subject);
-    format!("{}  {:6}  {:20}  {about}  {}\n", stamp(event.at_ms), event.seq, event.kind, event.message)
+    format!(
+        "{}  {:6}  {:20}  {about}  {}\n",
+        stamp(event.at_ms),
+        event.seq,
+        event.kind,
+        event.message
+    )
 }
 
 #[cfg(test)]
@@ -69,6 +85,9 @@ mod tests {
             "seq": 7, "at_ms": 1_700_000_000_000_u64, "type": "workload.running", "subject": "wl_1", "name": "web",
             "message": "runs",
         }));
-        assert_eq!(line(&event.unwrap()), "2023-11-14T22:13:20Z       7  workload.running      web  runs\n");
+        assert_eq!(
+            line(&event.unwrap()),
+            "2023-11-14T22:13:20Z       7  workload.running      web  runs\n"
+        );
     }
 }

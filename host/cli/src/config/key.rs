@@ -25,18 +25,55 @@ pub(crate) struct Key {
 }
 
 /// All of them, in the order of the reference.
-pub(crate) const KEYS: [Key; 11] = [
-    Key { path: "role", shape: Shape::Text },
-    Key { path: "data", shape: Shape::Path },
-    Key { path: "listen", shape: Shape::Text },
-    Key { path: "grants", shape: Shape::Path },
-    Key { path: "heartbeat", shape: Shape::Text },
-    Key { path: "plugins.dir", shape: Shape::Path },
-    Key { path: "plugins.required", shape: Shape::List },
-    Key { path: "plugins.settings", shape: Shape::Table },
-    Key { path: "ceiling", shape: Shape::Table },
-    Key { path: "log.level", shape: Shape::Text },
-    Key { path: "log.format", shape: Shape::Text },
+pub(crate) const KEYS: [Key; 12] = [
+    Key {
+        path: "role",
+        shape: Shape::Text,
+    },
+    Key {
+        path: "data",
+        shape: Shape::Path,
+    },
+    Key {
+        path: "listen",
+        shape: Shape::Text,
+    },
+    Key {
+        path: "grants",
+        shape: Shape::Path,
+    },
+    Key {
+        path: "cache",
+        shape: Shape::Path,
+    },
+    Key {
+        path: "heartbeat",
+        shape: Shape::Text,
+    },
+    Key {
+        path: "plugins.dir",
+        shape: Shape::Path,
+    },
+    Key {
+        path: "plugins.required",
+        shape: Shape::List,
+    },
+    Key {
+        path: "plugins.settings",
+        shape: Shape::Table,
+    },
+    Key {
+        path: "ceiling",
+        shape: Shape::Table,
+    },
+    Key {
+        path: "log.level",
+        shape: Shape::Text,
+    },
+    Key {
+        path: "log.format",
+        shape: Shape::Text,
+    },
 ];
 
 impl Key {
@@ -53,12 +90,17 @@ impl Key {
         match self.shape {
             Shape::Text | Shape::Path => Ok(Value::String(text.to_owned())),
             Shape::List => {
-                let names = text.split(',').map(str::trim).filter(|name| !name.is_empty());
-                Ok(Value::Array(names.map(|name| Value::String(name.to_owned())).collect()))
+                let names = text
+                    .split(',')
+                    .map(str::trim)
+                    .filter(|name| !name.is_empty());
+                Ok(Value::Array(
+                    names.map(|name| Value::String(name.to_owned())).collect(),
+                ))
             }
             Shape::Table => {
-                let table: serde_json::Map<String, serde_json::Value> =
-                    serde_json::from_str(text).map_err(|error| format!("expected a JSON object: {error}"))?;
+                let table: serde_json::Map<String, serde_json::Value> = serde_json::from_str(text)
+                    .map_err(|error| format!("expected a JSON object: {error}"))?;
                 Value::try_from(table).map_err(|error| error.to_string())
             }
         }
@@ -66,11 +108,13 @@ impl Key {
 
     /// A document that holds nothing but this key.
     pub(crate) fn alone(self, value: Value) -> toml::Table {
-        self.path.rsplit('.').fold(None, |inner: Option<toml::Table>, part| {
-            let value = inner.map_or_else(|| value.clone(), Value::Table);
-            Some(toml::Table::from_iter([(part.to_owned(), value)]))
-        })
-        .unwrap_or_default()
+        self.path
+            .rsplit('.')
+            .fold(None, |inner: Option<toml::Table>, part| {
+                let value = inner.map_or_else(|| value.clone(), Value::Table);
+                Some(toml::Table::from_iter([(part.to_owned(), value)]))
+            })
+            .unwrap_or_default()
     }
 
     /// Its value in a document.

@@ -53,13 +53,20 @@ pub(crate) struct Loaded {
 }
 
 /// Reads all layers.
-pub(crate) fn load(config: Option<&Path>, flags: &Flags, environment: &Environment) -> Result<Loaded, Failure> {
+pub(crate) fn load(
+    config: Option<&Path>,
+    flags: &Flags,
+    environment: &Environment,
+) -> Result<Loaded, Failure> {
     let mut merged = BTreeMap::<&str, (Value, Source)>::new();
     let file = File::find(config, flags, environment)?;
     if let Some(file) = &file {
         for key in KEYS {
             if let Some(value) = key.of(&file.table) {
-                merged.insert(key.path, (file.placed(key, value), Source::File(file.path.clone())));
+                merged.insert(
+                    key.path,
+                    (file.placed(key, value), Source::File(file.path.clone())),
+                );
             }
         }
     }
@@ -80,10 +87,19 @@ pub(crate) fn load(config: Option<&Path>, flags: &Flags, environment: &Environme
         None => folder::default_data(environment)?,
     };
     if let Some(file) = file.filter(|file| file.is_found && !same(&file.folder(), &data)) {
-        let message = format!("{} was found in the data folder and names another: {}", file.path.display(), data.display());
-        return Err(Failure::usage(message).help("take the key `data` out of it, or name the file with --config"));
+        let message = format!(
+            "{} was found in the data folder and names another: {}",
+            file.path.display(),
+            data.display()
+        );
+        return Err(Failure::usage(message)
+            .help("take the key `data` out of it, or name the file with --config"));
     }
-    let document = document(merged.iter().map(|(path, (value, _))| (*path, value.clone())))?;
+    let document = document(
+        merged
+            .iter()
+            .map(|(path, (value, _))| (*path, value.clone())),
+    )?;
     let settings = Settings::of(document, data);
     let values = KEYS.into_iter().map(|key| match merged.remove(key.path) {
         Some((value, source)) => (key.path, Some(value), source),
@@ -102,27 +118,49 @@ struct File {
 }
 
 impl File {
-    fn find(config: Option<&Path>, flags: &Flags, environment: &Environment) -> Result<Option<Self>, Failure> {
-        let named = config.map(Path::to_path_buf).or_else(|| environment.get("FLEET_CONFIG").map(PathBuf::from));
+    fn find(
+        config: Option<&Path>,
+        flags: &Flags,
+        environment: &Environment,
+    ) -> Result<Option<Self>, Failure> {
+        let named = config
+            .map(Path::to_path_buf)
+            .or_else(|| environment.get("FLEET_CONFIG").map(PathBuf::from));
         if let Some(path) = named {
             return Self::read(path, false).map(Some);
         }
-        let flag = flags.iter().find(|(path, ..)| *path == "data").map(|(.., value)| Path::new(value));
+        let flag = flags
+            .iter()
+            .find(|(path, ..)| *path == "data")
+            .map(|(.., value)| Path::new(value));
         // No home and no name: the missing data folder is told later.
-        let Ok(data) = folder::data(flag, environment) else { return Ok(None) };
+        let Ok(data) = folder::data(flag, environment) else {
+            return Ok(None);
+        };
         let path = data.join(folder::CONFIG);
-        if path.exists() { Self::read(path, true).map(Some) } else { Ok(None) }
+        if path.exists() {
+            Self::read(path, true).map(Some)
+        } else {
+            Ok(None)
+        }
     }
 
     fn read(path: PathBuf, is_found: bool) -> Result<Self, Failure> {
         let name = path.display().to_string();
         let text = std::fs::read_to_string(&path).map_err(|error| {
-            Failure::usage(format!("cannot read the configuration {name}: {}", reason(&error)))
-                .help("name a file you can read with --config or FLEET_CONFIG")
+            Failure::usage(format!(
+                "cannot read the configuration {name}: {}",
+                reason(&error)
+            ))
+            .help("name a file you can read with --config or FLEET_CONFIG")
         })?;
         document::parse::<Document>(&name, &text, Syntax::Toml)?;
         let table = document::parse(&name, &text, Syntax::Toml)?;
-        Ok(Self { path, table, is_found })
+        Ok(Self {
+            path,
+            table,
+            is_found,
+        })
     }
 
     fn folder(&self) -> PathBuf {
@@ -135,7 +173,9 @@ impl File {
     /// A path in the file is relative to the file.
     fn placed(&self, key: Key, value: &Value) -> Value {
         match (key.shape, value) {
-            (Shape::Path, Value::String(path)) if Path::new(path).is_relative() && self.folder() != Path::new(".") => {
+            (Shape::Path, Value::String(path))
+                if Path::new(path).is_relative() && self.folder() != Path::new(".") =>
+            {
                 Value::String(self.folder().join(path).display().to_string())
             }
             _ => value.clone(),
@@ -150,12 +190,17 @@ fn same(one: &Path, other: &Path) -> bool {
 
 /// One value that was not in a file, checked alone so that a mistake names its place.
 fn single(key: Key, place: &str, text: &str) -> Result<Value, Failure> {
-    let value = key.read(text).map_err(|expected| Failure::usage(format!("{place}: {expected}")))?;
+    let value = key
+        .read(text)
+        .map_err(|expected| Failure::usage(format!("{place}: {expected}")))?;
     let alone = Value::Table(key.alone(value.clone()));
     match Document::deserialize(alone) {
         Ok(_) => Ok(value),
         Err(error) => {
-            let failure = Failure::usage(format!("{place}: {}", error.message().trim_end().replace('\n', "; ")));
+            let failure = Failure::usage(format!(
+                "{place}: {}",
+                error.message().trim_end().replace('\n', "; ")
+            ));
             Err(failure.help(format!("it is the key `{}` of fleet-host.toml", key.path)))
         }
     }
@@ -166,7 +211,10 @@ fn document<'a>(values: impl Iterator<Item = (&'a str, Value)>) -> Result<Docume
     for (path, value) in values {
         match path.split_once('.') {
             None => table.insert(path.to_owned(), value),
-            Some((outer, inner)) => match table.entry(outer).or_insert_with(|| Value::Table(Table::new())) {
+            Some((outer, inner)) => match table
+                .entry(outer)
+                .or_insert_with(|| Value::Table(Table::new()))
+            {
                 Value::Table(nested) => nested.insert(inner.to_owned(), value),
                 _ => None,
             },
@@ -183,6 +231,7 @@ fn default(key: Key, settings: &Settings) -> Option<Value> {
         "data" => text(settings.data.display().to_string()),
         "listen" => text(DEFAULT_LISTEN.to_owned()),
         "grants" => text(settings.data.join("grants.toml").display().to_string()),
+        "cache" => text(settings.data.join("plugins/cache").display().to_string()),
         "heartbeat" => text(HEARTBEAT.to_owned()),
         "plugins.required" => Some(Value::Array(Vec::new())),
         "plugins.settings" => Some(Value::Table(Table::new())),

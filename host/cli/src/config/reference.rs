@@ -13,10 +13,17 @@ pub(crate) fn markdown() -> String {
     );
     let mut table = String::new();
     for block in REFERENCE.split("\n\n") {
-        let (prose, settings): (Vec<&str>, Vec<&str>) =
-            block.lines().partition(|line| *line == "#" || line.starts_with("# "));
-        let prose: Vec<&str> = prose.into_iter().map(|line| line.trim_start_matches('#').trim_start()).collect();
-        let settings: Vec<&str> = settings.into_iter().map(|line| line.trim_start_matches('#')).collect();
+        let (prose, settings): (Vec<&str>, Vec<&str>) = block
+            .lines()
+            .partition(|line| *line == "#" || line.starts_with("# "));
+        let prose: Vec<&str> = prose
+            .into_iter()
+            .map(|line| line.trim_start_matches('#').trim_start())
+            .collect();
+        let settings: Vec<&str> = settings
+            .into_iter()
+            .map(|line| line.trim_start_matches('#'))
+            .collect();
         match settings.as_slice() {
             [header] if header.starts_with('[') => {
                 table = header.trim_matches(['[', ']']).to_owned();
@@ -25,7 +32,11 @@ pub(crate) fn markdown() -> String {
             [first, ..] => {
                 let key = first.split(" =").next().unwrap_or(first);
                 let level = if table.is_empty() { "##" } else { "###" };
-                let path = if table.is_empty() { key.to_owned() } else { format!("{table}.{key}") };
+                let path = if table.is_empty() {
+                    key.to_owned()
+                } else {
+                    format!("{table}.{key}")
+                };
                 text.push_str(&format!("\n{level} `{path}`\n"));
             }
             [] => {}
@@ -75,14 +86,26 @@ mod tests {
     fn the_checked_in_document_is_the_made_one() {
         let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/configuration.md");
         let checked_in = std::fs::read_to_string(path).unwrap_or_default();
-        assert!(checked_in == markdown(), "docs/configuration.md is out of date: `cargo xtask generate` rewrites it");
+        assert!(
+            checked_in == markdown(),
+            "docs/configuration.md is out of date: `cargo xtask generate` rewrites it"
+        );
     }
 
     #[test]
     fn a_key_becomes_a_section() {
         let text = markdown();
-        assert!(text.contains("\n## `listen`\n\nWhere the API listens."), "{text}");
-        assert!(text.contains("\n## `[plugins]`\n\n### `plugins.dir`\n"), "{text}");
-        assert!(text.contains("\nEnvironment: FLEET_LOG_LEVEL.\n\n```toml\nlevel = \"warn\"\n```\n"), "{text}");
+        assert!(
+            text.contains("\n## `listen`\n\nWhere the API listens."),
+            "{text}"
+        );
+        assert!(
+            text.contains("\n## `[plugins]`\n\n### `plugins.dir`\n"),
+            "{text}"
+        );
+        assert!(
+            text.contains("\nEnvironment: FLEET_LOG_LEVEL.\n\n```toml\nlevel = \"warn\"\n```\n"),
+            "{text}"
+        );
     }
 }

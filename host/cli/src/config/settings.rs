@@ -56,6 +56,7 @@ pub(super) struct Document {
     pub(super) data: Option<PathBuf>,
     pub(super) listen: Option<Listen>,
     pub(super) grants: Option<PathBuf>,
+    pub(super) cache: Option<PathBuf>,
     pub(super) heartbeat: Option<Span>,
     pub(super) plugins: Plugins,
     pub(super) ceiling: Option<Ceiling>,
@@ -94,17 +95,30 @@ pub(super) struct Level(String);
 impl<'de> Deserialize<'de> for Listen {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        let expected = || format!("`{text}` is not an address to listen on: expected ADDRESS:PORT, as in 127.0.0.1:7300");
+        let expected = || {
+            format!(
+                "`{text}` is not an address to listen on: expected ADDRESS:PORT, as in 127.0.0.1:7300"
+            )
+        };
         // One name is understood, for it always means this machine.
-        let numeric = text.strip_prefix("localhost:").map(|port| format!("127.0.0.1:{port}"));
-        numeric.as_ref().unwrap_or(&text).parse().map(Self).map_err(|_| de::Error::custom(expected()))
+        let numeric = text
+            .strip_prefix("localhost:")
+            .map(|port| format!("127.0.0.1:{port}"));
+        numeric
+            .as_ref()
+            .unwrap_or(&text)
+            .parse()
+            .map(Self)
+            .map_err(|_| de::Error::custom(expected()))
     }
 }
 
 impl<'de> Deserialize<'de> for Span {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let text = String::deserialize(deserializer)?;
-        crate::time::duration(&text).map(Self).map_err(|error| de::Error::custom(format!("`{text}` is not a duration: {error}")))
+        crate::time::duration(&text)
+            .map(Self)
+            .map_err(|error| de::Error::custom(format!("`{text}` is not a duration: {error}")))
     }
 }
 
@@ -114,17 +128,24 @@ impl<'de> Deserialize<'de> for Level {
         let expected = "expected off, error, warn, info, debug or trace, or per part as in warn,fleet_node=debug";
         // The filter takes any word for a part's name; a word alone should be a level.
         let words = ["off", "error", "warn", "info", "debug", "trace"];
-        let known = text.split(',').all(|part| part.contains('=') || words.contains(&part.trim()));
+        let known = text
+            .split(',')
+            .all(|part| part.contains('=') || words.contains(&part.trim()));
         if known && EnvFilter::try_new(&text).is_ok() {
             return Ok(Self(text));
         }
-        Err(de::Error::custom(format!("`{text}` is not a log level: {expected}")))
+        Err(de::Error::custom(format!(
+            "`{text}` is not a log level: {expected}"
+        )))
     }
 }
 
 /// What is in force.
 #[derive(Debug, Clone)]
-#[cfg_attr(not(all(feature = "controller", feature = "node")), expect(dead_code, reason = "for a host of both"))]
+#[cfg_attr(
+    not(all(feature = "controller", feature = "node")),
+    expect(dead_code, reason = "for a host of both")
+)]
 pub(crate) struct Settings {
     /// Which parts run.
     pub(crate) role: Role,
@@ -134,6 +155,8 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// The grants file; absent = the one in the data folder, written if it is not there.
     pub(crate) grants: Option<PathBuf>,
+    /// Where compiled components are kept; absent = in the data folder.
+    pub(crate) cache: Option<PathBuf>,
     /// How often a node speaks.
     pub(crate) heartbeat: Duration,
     /// The plugin folder; there is no default.
@@ -158,22 +181,36 @@ pub(super) const LEVEL: &str = "warn";
 impl Settings {
     /// What is in force where the document says nothing else.
     pub(super) fn of(document: Document, data: PathBuf) -> Self {
-        let Document { role, listen, grants, heartbeat, plugins, ceiling, log, data: _ } = document;
+        let Document {
+            role,
+            listen,
+            grants,
+            cache,
+            heartbeat,
+            plugins,
+            ceiling,
+            log,
+            data: _,
+        } = document;
         Self {
             role: role.unwrap_or_default(),
             data,
             listen: listen.map_or(DEFAULT_LISTEN, |Listen(address)| address),
             grants,
+            cache,
             heartbeat: heartbeat.map_or(Duration::from_secs(5), |Span(span)| span),
             plugins: plugins.dir,
             required: plugins.required,
             plugin_settings: plugins.settings,
             ceiling,
-            log_level: log.level.map_or_else(|| LEVEL.to_owned(), |Level(level)| level),
+            log_level: log
+                .level
+                .map_or_else(|| LEVEL.to_owned(), |Level(level)| level),
             log_format: log.format,
         }
     }
 }
 
 /// The default of `listen`; [`crate::connect::DEFAULT_LISTEN`] is where commands look for it.
-const DEFAULT_LISTEN: SocketAddr = SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7300);
+const DEFAULT_LISTEN: SocketAddr =
+    SocketAddr::new(std::net::IpAddr::V4(std::net::Ipv4Addr::LOCALHOST), 7300);

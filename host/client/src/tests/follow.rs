@@ -17,14 +17,20 @@ fn line(number: u64) -> String {
 #[tokio::test]
 async fn events_go_on_after_the_last_one_however_the_stream_ends() {
     let server = Server::scripted([
-        Answer::Cut(SSE, format!(": hello\n\n{}{}id: 3\ndata: {{\"half", event(1), event(2))),
+        Answer::Cut(
+            SSE,
+            format!(": hello\n\n{}{}id: 3\ndata: {{\"half", event(1), event(2)),
+        ),
         Answer::Lost,
         Answer::Stream(SSE, format!("{}{}", event(2), event(3))),
         Answer::Json(503, json!({"code": "starting", "detail": "starting"})),
         Answer::Open(SSE, event(4)),
     ])
     .await;
-    let mut follow = server.client().follow_events(EventQuery { after: Some(0), ..EventQuery::default() });
+    let mut follow = server.client().follow_events(EventQuery {
+        after: Some(0),
+        ..EventQuery::default()
+    });
     let mut seen = Vec::new();
     while seen.len() < 7 {
         seen.push(match follow.next().await.unwrap() {
@@ -33,7 +39,11 @@ async fn events_go_on_after_the_last_one_however_the_stream_ends() {
         });
     }
     assert_eq!(seen, [0, 1, 2, 0, 3, 0, 4]);
-    let ids: Vec<_> = server.asked().into_iter().map(|one| one.last_event_id).collect();
+    let ids: Vec<_> = server
+        .asked()
+        .into_iter()
+        .map(|one| one.last_event_id)
+        .collect();
     let id = |text: &str| Some(text.to_owned());
     assert_eq!(ids, [None, id("2"), id("2"), id("3"), id("3")]);
     assert_eq!(server.asked()[0].line, "GET /api/v1/events?after=0");
@@ -41,8 +51,17 @@ async fn events_go_on_after_the_last_one_however_the_stream_ends() {
 
 #[tokio::test]
 async fn a_refused_stream_is_an_error_at_once() {
-    let server = Server::scripted([Answer::Json(401, json!({"code": "no-token", "detail": "no"}))]).await;
-    let error = server.client().follow_events(EventQuery::default()).next().await.unwrap_err();
+    let server = Server::scripted([Answer::Json(
+        401,
+        json!({"code": "no-token", "detail": "no"}),
+    )])
+    .await;
+    let error = server
+        .client()
+        .follow_events(EventQuery::default())
+        .next()
+        .await
+        .unwrap_err();
     assert!(error.is_unauthenticated());
 }
 
@@ -51,7 +70,9 @@ async fn patience_ends() {
     let server = Server::scripted([Answer::Cut(SSE, event(1))]).await;
     let mut options = crate::ClientOptions::new(&server.url);
     options.patience = std::time::Duration::ZERO;
-    let mut follow = crate::Client::new(options).unwrap().follow_events(EventQuery::default());
+    let mut follow = crate::Client::new(options)
+        .unwrap()
+        .follow_events(EventQuery::default());
     assert_eq!(follow.next().await.unwrap(), Followed::Connected);
     assert!(matches!(follow.next().await.unwrap(), Followed::Event(_)));
     follow.next().await.unwrap_err();
@@ -75,21 +96,38 @@ async fn a_log_goes_on_by_cursor_without_loss_or_repeat() {
         Answer::Stream(NDJSON, line(4)),
     ])
     .await;
-    let query = LogQuery { follow: true, tail: Some(9), since_ms: Some(5) };
-    assert_eq!(read_log(&server, query).await.unwrap(), ["line 1", "line 2", "line 3", "line 4"]);
+    let query = LogQuery {
+        follow: true,
+        tail: Some(9),
+        since_ms: Some(5),
+    };
+    assert_eq!(
+        read_log(&server, query).await.unwrap(),
+        ["line 1", "line 2", "line 3", "line 4"]
+    );
     let asked: Vec<_> = server.asked().into_iter().map(|one| one.line).collect();
-    assert_eq!(asked, [
-        "GET /api/v1/workloads/web/logs?follow=true&since_ms=5&tail=9",
-        "GET /api/v1/workloads/web/logs?follow=true&cursor=c2",
-        "GET /api/v1/workloads/web/logs?follow=true&cursor=c2",
-        "GET /api/v1/workloads/web/logs?follow=true&cursor=c3",
-    ]);
+    assert_eq!(
+        asked,
+        [
+            "GET /api/v1/workloads/web/logs?follow=true&since_ms=5&tail=9",
+            "GET /api/v1/workloads/web/logs?follow=true&cursor=c2",
+            "GET /api/v1/workloads/web/logs?follow=true&cursor=c2",
+            "GET /api/v1/workloads/web/logs?follow=true&cursor=c3",
+        ]
+    );
 }
 
 #[tokio::test]
 async fn a_log_that_broke_before_its_first_line_is_asked_for_as_at_first() {
-    let server = Server::scripted([Answer::Cut(NDJSON, "\n".to_owned()), Answer::Stream(NDJSON, line(1))]).await;
-    let query = LogQuery { tail: Some(1), ..LogQuery::default() };
+    let server = Server::scripted([
+        Answer::Cut(NDJSON, "\n".to_owned()),
+        Answer::Stream(NDJSON, line(1)),
+    ])
+    .await;
+    let query = LogQuery {
+        tail: Some(1),
+        ..LogQuery::default()
+    };
     assert_eq!(read_log(&server, query).await.unwrap(), ["line 1"]);
     assert_eq!(server.asked()[0].line, server.asked()[1].line);
 }
@@ -105,8 +143,18 @@ async fn an_error_that_will_not_pass_ends_the_log() {
 
 #[tokio::test]
 async fn bytes_that_are_no_text_survive() {
-    let binary: Value = json!({"stream": "stderr", "base64": "AP8K", "complete": false, "cursor": "c"});
+    let binary: Value =
+        json!({"stream": "stderr", "base64": "AP8K", "complete": false, "cursor": "c"});
     let server = Server::scripted([Answer::Stream(NDJSON, format!("{binary}\n"))]).await;
-    let entry = server.client().logs("web", LogQuery::default()).next().await.unwrap().unwrap();
-    assert_eq!((entry.bytes(), entry.stream, entry.complete), (vec![0, 255, 10], LogStream::Stderr, false));
+    let entry = server
+        .client()
+        .logs("web", LogQuery::default())
+        .next()
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        (entry.bytes(), entry.stream, entry.complete),
+        (vec![0, 255, 10], LogStream::Stderr, false)
+    );
 }

@@ -94,7 +94,12 @@ impl Server {
 
 async fn read(request: Request) -> Asked {
     let (parts, body) = request.into_parts();
-    let header = |name: &str| parts.headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+    let header = |name: &str| {
+        parts
+            .headers
+            .get(name)
+            .map(|value| value.to_str().unwrap().to_owned())
+    };
     let body = axum::body::to_bytes(body, 1 << 20).await.unwrap();
     Asked {
         line: format!("{} {}", parts.method, parts.uri),
@@ -107,7 +112,10 @@ async fn read(request: Request) -> Asked {
 
 fn respond(answer: Answer) -> Response<Body> {
     let stream = |kind: &str, body: Body| {
-        Response::builder().header("content-type", kind).body(body).unwrap()
+        Response::builder()
+            .header("content-type", kind)
+            .body(body)
+            .unwrap()
     };
     match answer {
         Answer::Json(status, value) => Response::builder()

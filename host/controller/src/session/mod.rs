@@ -22,5 +22,8 @@ mod run;
 mod say;
 mod serve;
 
+#[cfg(test)]
+mod tests;
+
 pub(crate) use registry::{Reach, Registry};
 pub(crate) use serve::serve;

@@ -42,7 +42,9 @@ impl Entry {
 
     /// The code's bytes.
     pub(super) fn code(&self) -> &[u8] {
-        self.0.get(..self.0.len().saturating_sub(SEAL)).unwrap_or_default()
+        self.0
+            .get(..self.0.len().saturating_sub(SEAL))
+            .unwrap_or_default()
     }
 }
 
@@ -52,8 +54,14 @@ impl Cache {
     /// # Errors
     /// When it cannot be made, or belongs to somebody else.
     pub(crate) fn open(folder: PathBuf, clock: Arc<dyn Clock>) -> Result<Self, String> {
-        let failed = |error: std::io::Error| format!("cannot use the compile cache {}: {error}", folder.display());
-        fs::DirBuilder::new().recursive(true).mode(0o700).create(&folder).map_err(failed)?;
+        let failed = |error: std::io::Error| {
+            format!("cannot use the compile cache {}: {error}", folder.display())
+        };
+        fs::DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&folder)
+            .map_err(failed)?;
         let metadata = fs::metadata(&folder).map_err(failed)?;
         if metadata.uid() != rustix::process::geteuid().as_raw() {
             return Err(format!(
@@ -80,7 +88,12 @@ impl Cache {
         tempfile::Builder::new()
             .prefix("scratch-")
             .tempfile_in(&self.folder)
-            .map_err(|error| format!("cannot write to the compile cache {}: {error}", self.folder.display()))
+            .map_err(|error| {
+                format!(
+                    "cannot write to the compile cache {}: {error}",
+                    self.folder.display()
+                )
+            })
     }
 
     /// The entry with this key.
@@ -94,9 +107,11 @@ impl Cache {
             Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(None),
             Err(error) => return Err(format!("cannot read {}: {error}", path.display())),
         };
-        let sound = bytes.split_at_checked(bytes.len().saturating_sub(SEAL)).is_some_and(|(code, seal)| {
-            !code.is_empty() && Digest::of_parts(&[key.as_bytes(), code]).as_bytes() == seal
-        });
+        let sound = bytes
+            .split_at_checked(bytes.len().saturating_sub(SEAL))
+            .is_some_and(|(code, seal)| {
+                !code.is_empty() && Digest::of_parts(&[key.as_bytes(), code]).as_bytes() == seal
+            });
         if !sound {
             return Err(format!("{} does not match its checksum", path.display()));
         }
@@ -110,9 +125,18 @@ impl Cache {
         let mut file = self.scratch()?;
         file.write_all(code)
             .and_then(|()| file.write_all(Digest::of_parts(&[key.as_bytes(), code]).as_bytes()))
-            .map_err(|error| format!("cannot write to the compile cache {}: {error}", self.folder.display()))?;
-        file.persist(self.path(key))
-            .map_err(|error| format!("cannot write to the compile cache {}: {error}", self.folder.display()))?;
+            .map_err(|error| {
+                format!(
+                    "cannot write to the compile cache {}: {error}",
+                    self.folder.display()
+                )
+            })?;
+        file.persist(self.path(key)).map_err(|error| {
+            format!(
+                "cannot write to the compile cache {}: {error}",
+                self.folder.display()
+            )
+        })?;
         self.prune(MAX_BYTES);
         Ok(())
     }
@@ -128,17 +152,24 @@ impl Cache {
     /// Removes what a crash left, and the oldest entries over `most` bytes. A failure changes
     /// nothing but the space that is used, and another host may be doing the same.
     fn prune(&self, most: u64) {
-        let Ok(files) = fs::read_dir(&self.folder) else { return };
+        let Ok(files) = fs::read_dir(&self.folder) else {
+            return;
+        };
         let mut entries = Vec::new();
         for file in files.flatten() {
-            let Ok(metadata) = file.metadata() else { continue };
+            let Ok(metadata) = file.metadata() else {
+                continue;
+            };
             let modified = metadata.modified().unwrap_or(UNIX_EPOCH);
             let name = file.file_name();
             let name = name.to_string_lossy();
             if name.ends_with(".cwasm") {
                 entries.push((modified, metadata.len(), file.path()));
             } else if name.starts_with("scratch-")
-                && self.now().duration_since(modified).is_ok_and(|age| age > SCRATCH_AGE)
+                && self
+                    .now()
+                    .duration_since(modified)
+                    .is_ok_and(|age| age > SCRATCH_AGE)
             {
                 let _ = fs::remove_file(file.path());
             }
@@ -174,7 +205,10 @@ mod tests {
         assert!(cache.get(key).unwrap().is_none());
         cache.put(key, b"code").unwrap();
         assert_eq!(cache.get(key).unwrap().unwrap().code(), b"code");
-        assert_eq!(fs::metadata(cache.folder()).unwrap().permissions().mode() & 0o777, 0o700);
+        assert_eq!(
+            fs::metadata(cache.folder()).unwrap().permissions().mode() & 0o777,
+            0o700
+        );
     }
 
     #[test]
@@ -203,9 +237,13 @@ mod tests {
         for (age, key) in (0_u64..).zip(&keys) {
             cache.put(*key, &[0; 1_000]).unwrap();
             let file = File::open(cache.path(*key)).unwrap();
-            file.set_modified(cache.now() - Duration::from_secs(100 - age)).unwrap();
+            file.set_modified(cache.now() - Duration::from_secs(100 - age))
+                .unwrap();
         }
-        assert!(cache.get(keys[0]).unwrap().is_some(), "and is the one used last now");
+        assert!(
+            cache.get(keys[0]).unwrap().is_some(),
+            "and is the one used last now"
+        );
         cache.prune(2 * (1_000 + SEAL as u64));
         let left: Vec<_> = keys.iter().map(|key| cache.path(*key).exists()).collect();
         assert_eq!(left, [true, false, false, true]);
@@ -217,7 +255,8 @@ mod tests {
         let cache = cache(folder.path());
         for (name, age) in [("scratch-old", 7_200), ("scratch-new", 60)] {
             let file = File::create(cache.folder().join(name)).unwrap();
-            file.set_modified(cache.now() - Duration::from_secs(age)).unwrap();
+            file.set_modified(cache.now() - Duration::from_secs(age))
+                .unwrap();
         }
         cache.prune(MAX_BYTES);
         assert!(!cache.folder().join("scratch-old").exists());

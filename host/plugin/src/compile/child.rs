@@ -30,7 +30,11 @@ pub struct CompileCommand {
 ///
 /// # Errors
 /// The reason, for people.
-pub(super) async fn compile(command: &CompileCommand, input: &Path, output: &Path) -> Result<(), String> {
+pub(super) async fn compile(
+    command: &CompileCommand,
+    input: &Path,
+    output: &Path,
+) -> Result<(), String> {
     let mut child = Command::new(&command.program)
         .args(&command.args)
         .arg(input)
@@ -44,13 +48,21 @@ pub(super) async fn compile(command: &CompileCommand, input: &Path, output: &Pat
         .stderr(Stdio::piped())
         .kill_on_drop(true)
         .spawn()
-        .map_err(|error| format!("cannot start the compiler {}: {error}", command.program.display()))?;
+        .map_err(|error| {
+            format!(
+                "cannot start the compiler {}: {error}",
+                command.program.display()
+            )
+        })?;
     let stderr = child.stderr.take();
     let read = async {
         let mut message = Vec::new();
         if let Some(mut stderr) = stderr {
             // What cannot be read is missing from a message.
-            let _ = (&mut stderr).take(MAX_MESSAGE).read_to_end(&mut message).await;
+            let _ = (&mut stderr)
+                .take(MAX_MESSAGE)
+                .read_to_end(&mut message)
+                .await;
             let _ = tokio::io::copy(&mut stderr, &mut tokio::io::sink()).await;
         }
         message
@@ -60,7 +72,11 @@ pub(super) async fn compile(command: &CompileCommand, input: &Path, output: &Pat
         return Err(format!("compiling it took more than {} s", WALL.as_secs()));
     };
     let status = status.map_err(|error| format!("cannot wait for the compiler: {error}"))?;
-    if status.success() { Ok(()) } else { Err(explain(status, &String::from_utf8_lossy(&message))) }
+    if status.success() {
+        Ok(())
+    } else {
+        Err(explain(status, &String::from_utf8_lossy(&message)))
+    }
 }
 
 /// Why a child failed.
@@ -71,9 +87,14 @@ fn explain(status: ExitStatus, message: &str) -> String {
     let message = message.trim();
     match (status.code(), status.signal()) {
         (Some(_), _) if !message.is_empty() => format!("it does not compile: {message}"),
-        (_, Some(SIGXCPU | SIGKILL)) => format!("compiling it took more than {CPU_SECONDS} s of processor time"),
+        (_, Some(SIGXCPU | SIGKILL)) => {
+            format!("compiling it took more than {CPU_SECONDS} s of processor time")
+        }
         (_, Some(SIGABRT)) if message.contains("memory allocation") => {
-            format!("compiling it took more than {} MiB of memory", MEMORY_BYTES >> 20)
+            format!(
+                "compiling it took more than {} MiB of memory",
+                MEMORY_BYTES >> 20
+            )
         }
         _ => format!("the compiler failed ({status}): {message}"),
     }

@@ -1,4 +1,7 @@
-#![expect(unsafe_code, reason = "mapping compiled code is unsafe by nature; this file is all of it")]
+#![expect(
+    unsafe_code,
+    reason = "mapping compiled code is unsafe by nature; this file is all of it"
+)]
 //! The one place where bytes become code.
 
 use wasmtime::Engine;

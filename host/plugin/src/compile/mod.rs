@@ -48,7 +48,13 @@ impl Compiler {
         clock: Arc<dyn Clock>,
     ) -> Result<Self, String> {
         let cache = Cache::open(folder, clock)?;
-        Ok(Self { engine, cache, command, permits: Semaphore::new(PARALLEL), started: AtomicU64::new(0) })
+        Ok(Self {
+            engine,
+            cache,
+            command,
+            permits: Semaphore::new(PARALLEL),
+            started: AtomicU64::new(0),
+        })
     }
 
     /// How many children were started.
@@ -72,7 +78,9 @@ impl Compiler {
                 self.cache.folder().display()
             ));
         }
-        let Ok(_permit) = self.permits.acquire().await else { return Err("the host is stopping".to_owned()) };
+        let Ok(_permit) = self.permits.acquire().await else {
+            return Err("the host is stopping".to_owned());
+        };
         // Another file with the same content may have been compiled meanwhile.
         if let Some(component) = self.cached(key).await {
             return Ok(component);
@@ -83,10 +91,10 @@ impl Compiler {
         let cache = self.cache.clone();
         let engine = self.engine.clone();
         blocking(move || {
-            let native = std::fs::read(output.path()).map_err(|error| format!("cannot read the compiled form: {error}"))?;
-            let component = code::load(&engine, code::Trusted::fresh(&native)).map_err(|error| {
-                format!("this host cannot use its compiled form: {error:#}")
-            })?;
+            let native = std::fs::read(output.path())
+                .map_err(|error| format!("cannot read the compiled form: {error}"))?;
+            let component = code::load(&engine, code::Trusted::fresh(&native))
+                .map_err(|error| format!("this host cannot use its compiled form: {error:#}"))?;
             if let Err(error) = cache.put(key, &native) {
                 tracing::warn!("{error}; the component is compiled again at the next start");
             }
@@ -99,8 +107,12 @@ impl Compiler {
     async fn cached(&self, key: Digest) -> Option<Component> {
         let (cache, engine) = (self.cache.clone(), self.engine.clone());
         let load = move || {
-            let Some(native) = cache.get(key)? else { return Ok(None) };
-            code::load(&engine, native.trusted()).map(Some).map_err(|error| format!("{error:#}"))
+            let Some(native) = cache.get(key)? else {
+                return Ok(None);
+            };
+            code::load(&engine, native.trusted())
+                .map(Some)
+                .map_err(|error| format!("{error:#}"))
         };
         match blocking(load).await {
             Ok(component) => component,
@@ -116,5 +128,7 @@ impl Compiler {
 async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, String> + Send + 'static,
 ) -> Result<T, String> {
-    tokio::task::spawn_blocking(work).await.map_err(|error| format!("a task of the host failed: {error}"))?
+    tokio::task::spawn_blocking(work)
+        .await
+        .map_err(|error| format!("a task of the host failed: {error}"))?
 }

@@ -27,11 +27,21 @@ pub fn compile_main(input: &Path, output: &Path) -> ExitCode {
 
 fn limit() -> Result<(), String> {
     use rustix::process::{Resource, Rlimit, getrlimit, nice, setrlimit};
-    for (resource, most) in [(Resource::As, MEMORY_BYTES), (Resource::Cpu, CPU_SECONDS), (Resource::Core, 0)] {
+    for (resource, most) in [
+        (Resource::As, MEMORY_BYTES),
+        (Resource::Cpu, CPU_SECONDS),
+        (Resource::Core, 0),
+    ] {
         // A lower limit that came from outside stays.
-        let most = getrlimit(resource).maximum.map_or(most, |outer| outer.min(most));
-        let limit = Rlimit { current: Some(most), maximum: Some(most) };
-        setrlimit(resource, limit).map_err(|error| format!("cannot limit {resource:?}: {error}"))?;
+        let most = getrlimit(resource)
+            .maximum
+            .map_or(most, |outer| outer.min(most));
+        let limit = Rlimit {
+            current: Some(most),
+            maximum: Some(most),
+        };
+        setrlimit(resource, limit)
+            .map_err(|error| format!("cannot limit {resource:?}: {error}"))?;
     }
     // It competes with a host that serves calls. Where that is not allowed it competes as an equal.
     let _ = nice(10);
@@ -40,10 +50,14 @@ fn limit() -> Result<(), String> {
 
 #[cfg(feature = "compiler")]
 fn compile(input: &Path, output: &Path) -> Result<(), String> {
-    let wasm = std::fs::read(input).map_err(|error| format!("cannot read {}: {error}", input.display()))?;
+    let wasm = std::fs::read(input)
+        .map_err(|error| format!("cannot read {}: {error}", input.display()))?;
     let engine = crate::engine::compiling_engine().map_err(|error| format!("{error:#}"))?;
-    let native = engine.precompile_component(&wasm).map_err(|error| format!("{error:#}"))?;
-    std::fs::write(output, native).map_err(|error| format!("cannot write {}: {error}", output.display()))
+    let native = engine
+        .precompile_component(&wasm)
+        .map_err(|error| format!("{error:#}"))?;
+    std::fs::write(output, native)
+        .map_err(|error| format!("cannot write {}: {error}", output.display()))
 }
 
 #[cfg(not(feature = "compiler"))]

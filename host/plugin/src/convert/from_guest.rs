@@ -25,7 +25,11 @@ pub(crate) fn error(error: wit::Error) -> Error {
 /// A code is for programs: what is not kebab-case is not one.
 fn code(code: String) -> String {
     let good = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
-    if (1..=64).contains(&code.len()) && code.chars().all(good) { code } else { "plugin-error".to_owned() }
+    if (1..=64).contains(&code.len()) && code.chars().all(good) {
+        code
+    } else {
+        "plugin-error".to_owned()
+    }
 }
 
 fn kind(kind: wit::ErrorKind) -> ErrorKind {
@@ -50,7 +54,10 @@ pub(crate) fn handle(handle: wit::Handle) -> Result<Handle, Error> {
             handle.opaque.len()
         )));
     }
-    Ok(Handle { schema: handle.schema, opaque: handle.opaque })
+    Ok(Handle {
+        schema: handle.schema,
+        opaque: handle.opaque,
+    })
 }
 
 pub(crate) fn description(description: driver::Description) -> Result<Description, Error> {
@@ -64,7 +71,10 @@ pub(crate) fn description(description: driver::Description) -> Result<Descriptio
     let config_schema = serde_json::from_str(&schema)
         .map_err(|error| bad_answer(format!("the config schema is not JSON: {error}")))?;
     if description.reads.len() > MAX_LIST {
-        return Err(bad_answer(format!("{} handle schemas", description.reads.len())));
+        return Err(bad_answer(format!(
+            "{} handle schemas",
+            description.reads.len()
+        )));
     }
     Ok(Description {
         name: text(description.name, MAX_TEXT),
@@ -102,7 +112,9 @@ fn unknown_answer(verb: &str, what: String) -> Error {
     let what = text(what, MAX_TEXT);
     Error::unsupported(
         "unknown-answer",
-        format!("the plugin answered `{verb}` with `{what}`, which this version of the host does not know"),
+        format!(
+            "the plugin answered `{verb}` with `{what}`, which this version of the host does not know"
+        ),
     )
 }
 
@@ -111,17 +123,24 @@ fn kill_target(target: driver::KillTarget) -> Result<KillTarget, Error> {
     match target {
         driver::KillTarget::Cgroup(path) => {
             let path = token(path, "a kill target")?;
-            let deep = path.starts_with('/') && path.split('/').filter(|part| !part.is_empty()).count() >= 4;
+            let deep = path.starts_with('/')
+                && path.split('/').filter(|part| !part.is_empty()).count() >= 4;
             if !deep || path.split('/').any(|part| part == "..") {
-                return Err(bad_answer(format!("the kill target `{path}` is not the absolute path of a cgroup")));
+                return Err(bad_answer(format!(
+                    "the kill target `{path}` is not the absolute path of a cgroup"
+                )));
             }
             Ok(KillTarget::Cgroup { path })
         }
-        driver::KillTarget::Process((pid, start_ticks)) if pid > 1 => Ok(KillTarget::Process { pid, start_ticks }),
+        driver::KillTarget::Process((pid, start_ticks)) if pid > 1 => {
+            Ok(KillTarget::Process { pid, start_ticks })
+        }
         driver::KillTarget::Process((pid, _)) => {
             Err(bad_answer(format!("process {pid} cannot be a kill target")))
         }
-        driver::KillTarget::Other(what) => Ok(KillTarget::Other { text: token(what, "a kill target")? }),
+        driver::KillTarget::Other(what) => Ok(KillTarget::Other {
+            text: token(what, "a kill target")?,
+        }),
     }
 }
 
@@ -138,27 +157,50 @@ fn run_state(state: driver::RunState) -> RunState {
         driver::RunState::Created => RunState::Created,
         driver::RunState::Running => RunState::Running,
         driver::RunState::Exited(exit) => RunState::Exited {
-            exit: Exit { code: exit.code, signal: exit.signal.map(|name| text(name, 32)), at_ms: exit.at_ms },
+            exit: Exit {
+                code: exit.code,
+                signal: exit.signal.map(|name| text(name, 32)),
+                at_ms: exit.at_ms,
+            },
         },
-        driver::RunState::Lost(reason) => RunState::Lost { reason: text(reason, MAX_TEXT) },
-        driver::RunState::Unknown(reason) => RunState::Unknown { reason: text(reason, MAX_TEXT) },
+        driver::RunState::Lost(reason) => RunState::Lost {
+            reason: text(reason, MAX_TEXT),
+        },
+        driver::RunState::Unknown(reason) => RunState::Unknown {
+            reason: text(reason, MAX_TEXT),
+        },
         driver::RunState::Other(what) => RunState::Unknown {
-            reason: format!("the plugin says `{}`, which this version of the host does not know", text(what, MAX_TEXT)),
+            reason: format!(
+                "the plugin says `{}`, which this version of the host does not know",
+                text(what, MAX_TEXT)
+            ),
         },
     }
 }
 
 /// One observation for each handle, in order.
-pub(crate) fn recovered(asked: usize, answers: Vec<driver::Observation>) -> Result<Vec<Observation>, Error> {
+pub(crate) fn recovered(
+    asked: usize,
+    answers: Vec<driver::Observation>,
+) -> Result<Vec<Observation>, Error> {
     if answers.len() != asked {
-        return Err(bad_answer(format!("`recover` was asked about {asked} handles and answered {}", answers.len())));
+        return Err(bad_answer(format!(
+            "`recover` was asked about {asked} handles and answered {}",
+            answers.len()
+        )));
     }
     Ok(answers.into_iter().map(observation).collect())
 }
 
-pub(crate) fn listing(limit: u32, listing: driver::Listing) -> Result<(Vec<Listed>, Option<String>), Error> {
+pub(crate) fn listing(
+    limit: u32,
+    listing: driver::Listing,
+) -> Result<(Vec<Listed>, Option<String>), Error> {
     if listing.entries.len() > usize::try_from(limit).unwrap_or(MAX_LIST).min(MAX_LIST) {
-        return Err(bad_answer(format!("`list` was asked for {limit} entries and answered {}", listing.entries.len())));
+        return Err(bad_answer(format!(
+            "`list` was asked for {limit} entries and answered {}",
+            listing.entries.len()
+        )));
     }
     let entries = listing.entries.into_iter().map(|entry| {
         Ok(Listed {
@@ -168,7 +210,10 @@ pub(crate) fn listing(limit: u32, listing: driver::Listing) -> Result<(Vec<Liste
             generation: Generation(entry.generation),
         })
     });
-    let next = listing.next.map(|cursor| token(cursor, "a cursor")).transpose()?;
+    let next = listing
+        .next
+        .map(|cursor| token(cursor, "a cursor"))
+        .transpose()?;
     Ok((entries.collect::<Result<_, Error>>()?, next))
 }
 
@@ -177,14 +222,20 @@ mod tests {
     use super::*;
 
     fn wit_handle(bytes: usize) -> wit::Handle {
-        wit::Handle { schema: 1, opaque: vec![0; bytes] }
+        wit::Handle {
+            schema: 1,
+            opaque: vec![0; bytes],
+        }
     }
 
     #[test]
     fn a_handle_that_is_too_large_is_the_plugins_bug() {
         assert!(handle(wit_handle(MAX_HANDLE)).is_ok());
         let error = handle(wit_handle(MAX_HANDLE + 1)).unwrap_err();
-        assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Internal, "bad-answer"));
+        assert_eq!(
+            (error.kind, error.code.as_str()),
+            (ErrorKind::Internal, "bad-answer")
+        );
         assert!(error.message.contains("65537"), "{error}");
     }
 
@@ -198,7 +249,10 @@ mod tests {
             details: vec![("a".into(), "b".into())],
         };
         let seen = error(wit("disk-full"));
-        assert_eq!((seen.kind, seen.code.as_str(), seen.retry_after_ms), (ErrorKind::Exhausted, "disk-full", Some(7)));
+        assert_eq!(
+            (seen.kind, seen.code.as_str(), seen.retry_after_ms),
+            (ErrorKind::Exhausted, "disk-full", Some(7))
+        );
         assert!(seen.message.len() <= MAX_TEXT);
         for bad in ["", "Disk Full", "a\nb", &"x".repeat(65)] {
             assert_eq!(error(wit(bad)).code, "plugin-error", "{bad}");
@@ -233,10 +287,16 @@ mod tests {
             node: "nd".into(),
             generation: 3,
         };
-        let page = |n: usize| driver::Listing { entries: (0..n).map(|_| entry()).collect(), next: None };
+        let page = |n: usize| driver::Listing {
+            entries: (0..n).map(|_| entry()).collect(),
+            next: None,
+        };
         assert_eq!(listing(2, page(2)).unwrap().0.len(), 2);
         assert!(listing(2, page(3)).is_err());
-        let endless = driver::Listing { entries: vec![], next: Some("c".repeat(super::super::MAX_TOKEN + 1)) };
+        let endless = driver::Listing {
+            entries: vec![],
+            next: Some("c".repeat(super::super::MAX_TOKEN + 1)),
+        };
         assert!(listing(2, endless).is_err());
     }
 

@@ -26,7 +26,10 @@ const MAX_KEY: usize = 128;
 
 /// A plugin broke the contract.
 pub(crate) fn bad_answer(what: impl std::fmt::Display) -> Error {
-    Error::internal("bad-answer", format!("the plugin's answer breaks the contract: {what}"))
+    Error::internal(
+        "bad-answer",
+        format!("the plugin's answer breaks the contract: {what}"),
+    )
 }
 
 /// Text, cut to a length that can be shown and stored.
@@ -44,7 +47,10 @@ pub(crate) fn text(mut text: String, most: usize) -> String {
 
 /// Facts by name; too many and too long ones are cut.
 pub(crate) fn attributes(list: Vec<(String, String)>) -> BTreeMap<String, String> {
-    list.into_iter().take(MAX_ATTRIBUTES).map(|(key, value)| (text(key, MAX_KEY), text(value, MAX_TOKEN))).collect()
+    list.into_iter()
+        .take(MAX_ATTRIBUTES)
+        .map(|(key, value)| (text(key, MAX_KEY), text(value, MAX_TOKEN)))
+        .collect()
 }
 
 /// Text that means something and so may not be cut.
@@ -52,7 +58,10 @@ pub(crate) fn token(token: String, name: &str) -> Result<String, Error> {
     if token.len() <= MAX_TOKEN {
         Ok(token)
     } else {
-        Err(bad_answer(format!("{name} has {} bytes, at most {MAX_TOKEN} are allowed", token.len())))
+        Err(bad_answer(format!(
+            "{name} has {} bytes, at most {MAX_TOKEN} are allowed",
+            token.len()
+        )))
     }
 }
 
@@ -66,8 +75,15 @@ mod tests {
         assert_eq!(text("ääääää".into(), 8), "ää…");
         let long = attributes(vec![("k".repeat(1_000), "v".repeat(1 << 20)); 2]);
         assert_eq!(long.len(), 1);
-        assert!(long.iter().all(|(k, v)| k.len() <= MAX_KEY && v.len() <= MAX_TOKEN));
-        let many = attributes((0..10_000).map(|n| (n.to_string(), String::new())).collect());
+        assert!(
+            long.iter()
+                .all(|(k, v)| k.len() <= MAX_KEY && v.len() <= MAX_TOKEN)
+        );
+        let many = attributes(
+            (0..10_000)
+                .map(|n| (n.to_string(), String::new()))
+                .collect(),
+        );
         assert_eq!(many.len(), MAX_ATTRIBUTES);
     }
 }

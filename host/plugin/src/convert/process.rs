@@ -2,24 +2,41 @@
 
 use std::collections::BTreeMap;
 
-use fleet_capability::{ListedProcess, Open, OutputOptions, Prepared, ProcessState, ProcessStatus, Request};
+use fleet_capability::{
+    ListedProcess, Open, OutputOptions, Prepared, ProcessState, ProcessStatus, Request,
+};
 use fleet_model::driver::{Exit, KillTarget};
 use fleet_model::{Error, Name, WorkloadId};
 
 use crate::bindings::fleet::host::process as wit;
 
-pub(crate) fn request(launcher: Name, workload: WorkloadId, request: wit::Request) -> Result<Request, Error> {
+pub(crate) fn request(
+    launcher: Name,
+    workload: WorkloadId,
+    request: wit::Request,
+) -> Result<Request, Error> {
     let mut env = BTreeMap::new();
     for (name, value) in request.env {
         if env.insert(name.clone(), value).is_some() {
-            return Err(Error::invalid("variable-twice", format!("the variable `{name}` is set twice")));
+            return Err(Error::invalid(
+                "variable-twice",
+                format!("the variable `{name}` is set twice"),
+            ));
         }
     }
-    Ok(Request { launcher, workload, command: request.command, env })
+    Ok(Request {
+        launcher,
+        workload,
+        command: request.command,
+        env,
+    })
 }
 
 pub(crate) fn prepared(prepared: Prepared) -> wit::Prepared {
-    wit::Prepared { ref_: prepared.reference, kill_target: prepared.kill_target.map(kill_target) }
+    wit::Prepared {
+        ref_: prepared.reference,
+        kill_target: prepared.kill_target.map(kill_target),
+    }
 }
 
 fn kill_target(target: KillTarget) -> wit::KillTarget {
@@ -45,7 +62,11 @@ pub(crate) fn status(status: ProcessStatus) -> wit::Status {
 }
 
 fn exit(exit: Exit) -> wit::Exit {
-    wit::Exit { code: exit.code, signal: exit.signal, at_ms: exit.at_ms }
+    wit::Exit {
+        code: exit.code,
+        signal: exit.signal,
+        at_ms: exit.at_ms,
+    }
 }
 
 pub(crate) fn listing((entries, next): (Vec<ListedProcess>, Option<String>)) -> wit::Listing {
@@ -54,7 +75,10 @@ pub(crate) fn listing((entries, next): (Vec<ListedProcess>, Option<String>)) -> 
         workload: entry.workload,
         generation: entry.generation,
     });
-    wit::Listing { entries: entries.collect(), next }
+    wit::Listing {
+        entries: entries.collect(),
+        next,
+    }
 }
 
 pub(crate) fn open(stream: wit::Stream) -> Result<Open, Error> {
@@ -68,7 +92,10 @@ pub(crate) fn open(stream: wit::Stream) -> Result<Open, Error> {
         wit::Stream::End => Ok(Open::End),
         wit::Stream::Other(what) => Err(Error::unsupported(
             "unknown-stream",
-            format!("this host has no stream `{}` of a process", super::text(what, 80)),
+            format!(
+                "this host has no stream `{}` of a process",
+                super::text(what, 80)
+            ),
         )),
     }
 }

@@ -19,7 +19,10 @@ pub(crate) fn op(op: &Op) -> wit::Op {
 }
 
 pub(crate) fn handle(handle: &Handle) -> wit::Handle {
-    wit::Handle { schema: handle.schema, opaque: handle.opaque.clone() }
+    wit::Handle {
+        schema: handle.schema,
+        opaque: handle.opaque.clone(),
+    }
 }
 
 pub(crate) fn workload(workload: &Workload) -> driver::Workload {
@@ -37,11 +40,18 @@ pub(crate) fn workload(workload: &Workload) -> driver::Workload {
 }
 
 fn port(port: &Port) -> driver::Port {
-    driver::Port { name: port.name.to_string(), inside: port.inside, host: port.host }
+    driver::Port {
+        name: port.name.to_string(),
+        inside: port.inside,
+        host: port.host,
+    }
 }
 
 pub(crate) fn page(cursor: Option<&str>, limit: u32) -> wit::Page {
-    wit::Page { cursor: cursor.map(str::to_owned), limit }
+    wit::Page {
+        cursor: cursor.map(str::to_owned),
+        limit,
+    }
 }
 
 pub(crate) fn log_options(options: &OutputOptions) -> logs::Options {

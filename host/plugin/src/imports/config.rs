@@ -7,6 +7,9 @@ use crate::state::CallState;
 
 impl Host for CallState {
     async fn get(&mut self) -> Answer<String> {
-        answer(self.allow(Need::Config).map(|()| self.scope.settings.to_string()))
+        answer(
+            self.allow(Need::Config)
+                .map(|()| self.scope.settings.to_string()),
+        )
     }
 }

@@ -27,7 +27,13 @@ impl Host for CallState {
     async fn open(&mut self, lines: Vec<Line>) -> Answer<Resource<Source>> {
         let clock = self.scope.services.clock.clone();
         answer(source(lines, clock).and_then(|source| {
-            let full = |_| Error::new(ErrorKind::Exhausted, "too-many-sources", "this call holds too many sources");
+            let full = |_| {
+                Error::new(
+                    ErrorKind::Exhausted,
+                    "too-many-sources",
+                    "this call holds too many sources",
+                )
+            };
             self.table.push(source).map_err(full)
         }))
     }
@@ -35,24 +41,39 @@ impl Host for CallState {
 
 /// A source that gives these lines, each when its time has come.
 fn source(lines: Vec<Line>, clock: Arc<dyn Clock>) -> Result<Source, Error> {
-    let size: usize = lines.iter().map(|line| line.bytes.len() + line.cursor.len() + PER_LINE).sum();
+    let size: usize = lines
+        .iter()
+        .map(|line| line.bytes.len() + line.cursor.len() + PER_LINE)
+        .sum();
     if size > MAX_BYTES || lines.iter().any(|line| line.cursor.len() > MAX_TOKEN) {
         return Err(Error::invalid(
             "lines-too-large",
-            format!("{} lines of {size} bytes: a source of lines holds at most {MAX_BYTES} bytes", lines.len()),
+            format!(
+                "{} lines of {size} bytes: a source of lines holds at most {MAX_BYTES} bytes",
+                lines.len()
+            ),
         ));
     }
     let output = futures::stream::iter(lines).then(move |line| {
         let clock = clock.clone();
         async move {
             // The wall clock can jump while it is waited on, so it is read again.
-            while let Some(early) = line.time_ms.checked_sub(clock.unix_ms()).filter(|early| *early > 0) {
-                clock.sleep(Duration::from_millis(early.min(MAX_NAP_MS))).await;
+            while let Some(early) = line
+                .time_ms
+                .checked_sub(clock.unix_ms())
+                .filter(|early| *early > 0)
+            {
+                clock
+                    .sleep(Duration::from_millis(early.min(MAX_NAP_MS)))
+                    .await;
             }
             Ok(frame(line))
         }
     });
-    Ok(Source { output: output.boxed(), input: None })
+    Ok(Source {
+        output: output.boxed(),
+        input: None,
+    })
 }
 
 /// How long the wall clock is trusted not to jump.
@@ -79,20 +100,32 @@ mod tests {
     use super::*;
 
     fn line(time_ms: u64, text: &str) -> Line {
-        Line { time_ms, origin: Origin::Stdout, bytes: text.into(), cursor: String::new() }
+        Line {
+            time_ms,
+            origin: Origin::Stdout,
+            bytes: text.into(),
+            cursor: String::new(),
+        }
     }
 
     #[tokio::test]
     async fn each_line_comes_when_its_time_has() {
         let clock = Arc::new(SimClock::new(1_000));
-        let mut source = source(vec![line(900, "past"), line(1_500, "future")], clock.clone()).unwrap();
+        let mut source = source(
+            vec![line(900, "past"), line(1_500, "future")],
+            clock.clone(),
+        )
+        .unwrap();
         assert_eq!(source.output.next().await.unwrap().unwrap().bytes, "past");
         assert!(futures::poll!(source.output.next()).is_pending());
         clock.advance(Duration::from_millis(499));
         assert!(futures::poll!(source.output.next()).is_pending());
         clock.advance(Duration::from_millis(1));
         let frame = source.output.next().await.unwrap().unwrap();
-        assert_eq!((frame.bytes, frame.time_us), (Bytes::from("future"), Some(1_500_000)));
+        assert_eq!(
+            (frame.bytes, frame.time_us),
+            (Bytes::from("future"), Some(1_500_000))
+        );
         assert!(source.output.next().await.is_none());
     }
 

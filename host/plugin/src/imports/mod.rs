@@ -44,6 +44,11 @@ impl CallState {
         let began = self.cpu.host_began();
         let result = tokio::spawn(work).await;
         self.cpu.host_ended(began);
-        result.unwrap_or_else(|error| Err(Error::internal("host-failed", format!("a task of the host failed: {error}"))))
+        result.unwrap_or_else(|error| {
+            Err(Error::internal(
+                "host-failed",
+                format!("a task of the host failed: {error}"),
+            ))
+        })
     }
 }

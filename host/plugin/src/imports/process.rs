@@ -21,8 +21,14 @@ impl CallState {
     fn processes(&mut self) -> Result<(Arc<dyn Processes>, Caller), Error> {
         self.allow(Need::Process)?;
         let processes = self.scope.services.processes.clone();
-        let processes = processes.ok_or_else(|| Error::unavailable("no-processes", "this host runs no programs"))?;
-        Ok((processes, Caller { plugin: self.scope.plugin.clone() }))
+        let processes = processes
+            .ok_or_else(|| Error::unavailable("no-processes", "this host runs no programs"))?;
+        Ok((
+            processes,
+            Caller {
+                plugin: self.scope.plugin.clone(),
+            },
+        ))
     }
 
     /// The same, for a call that changes something.
@@ -31,41 +37,71 @@ impl CallState {
         Ok((processes, caller, self.op(&op.id)?))
     }
 
-    async fn prepare_process(&mut self, op: &common::Op, request: Request) -> Result<Prepared, Error> {
-        let launcher: Name =
-            request.launcher.parse().map_err(|error| Error::invalid("bad-launcher-name", format!("{error}")))?;
+    async fn prepare_process(
+        &mut self,
+        op: &common::Op,
+        request: Request,
+    ) -> Result<Prepared, Error> {
+        let launcher: Name = request
+            .launcher
+            .parse()
+            .map_err(|error| Error::invalid("bad-launcher-name", format!("{error}")))?;
         self.allow(Need::Launcher(launcher.clone()))?;
         let rule = self.scope.permissions.launcher(&launcher)?.clone();
         let (processes, caller, op) = self.changing(op)?;
         if request.workload != op.item.key {
             return Err(Error::denied(
                 "foreign-workload",
-                format!("this call is about `{}`: a process for another workload needs a call of its own", op.item),
+                format!(
+                    "this call is about `{}`: a process for another workload needs a call of its own",
+                    op.item
+                ),
             ));
         }
-        let workload =
-            request.workload.parse().map_err(|error| Error::invalid("bad-workload", format!("{error}")))?;
+        let workload = request
+            .workload
+            .parse()
+            .map_err(|error| Error::invalid("bad-workload", format!("{error}")))?;
         let request = convert::request(launcher, workload, request)?;
         let work = async move { processes.prepare(&caller, &rule, &op, request).await };
         self.outside(work).await.map(convert::prepared)
     }
 
-    async fn open_process(&mut self, reference: String, stream: Stream) -> Result<Resource<Source>, Error> {
+    async fn open_process(
+        &mut self,
+        reference: String,
+        stream: Stream,
+    ) -> Result<Resource<Source>, Error> {
         let (processes, caller) = self.processes()?;
         let what = convert::open(stream)?;
-        let source = self.outside(async move { processes.open(&caller, &reference, what).await }).await?;
-        self.table
-            .push(source)
-            .map_err(|_| Error::new(fleet_model::ErrorKind::Exhausted, "too-many-sources", "this call holds too many sources"))
+        let source = self
+            .outside(async move { processes.open(&caller, &reference, what).await })
+            .await?;
+        self.table.push(source).map_err(|_| {
+            Error::new(
+                fleet_model::ErrorKind::Exhausted,
+                "too-many-sources",
+                "this call holds too many sources",
+            )
+        })
     }
 }
 
 impl Host for CallState {
     async fn facilities(&mut self) -> Answer<Attributes> {
         answer(self.processes().map(|(processes, _)| {
-            let launchers: Vec<&str> = self.scope.permissions.launchers().map(Name::as_str).collect();
+            let launchers: Vec<&str> = self
+                .scope
+                .permissions
+                .launchers()
+                .map(Name::as_str)
+                .collect();
             let launchers = ("launchers".to_owned(), launchers.join(","));
-            processes.facilities().into_iter().chain([launchers]).collect()
+            processes
+                .facilities()
+                .into_iter()
+                .chain([launchers])
+                .collect()
         }))
     }
 
@@ -81,12 +117,18 @@ impl Host for CallState {
 
     async fn signal(&mut self, op: common::Op, reference: String, signal: String) -> Answer<()> {
         let (processes, caller, op) = answer(self.changing(&op))?;
-        answer(self.outside(async move { processes.signal(&caller, &op, &reference, &signal).await }).await)
+        answer(
+            self.outside(async move { processes.signal(&caller, &op, &reference, &signal).await })
+                .await,
+        )
     }
 
     async fn kill(&mut self, op: common::Op, reference: String) -> Answer<()> {
         let (processes, caller, op) = answer(self.changing(&op))?;
-        answer(self.outside(async move { processes.kill(&caller, &op, &reference).await }).await)
+        answer(
+            self.outside(async move { processes.kill(&caller, &op, &reference).await })
+                .await,
+        )
     }
 
     async fn inspect(&mut self, reference: String) -> Answer<Status> {
@@ -97,12 +139,19 @@ impl Host for CallState {
 
     async fn remove(&mut self, op: common::Op, reference: String) -> Answer<()> {
         let (processes, caller, op) = answer(self.changing(&op))?;
-        answer(self.outside(async move { processes.remove(&caller, &op, &reference).await }).await)
+        answer(
+            self.outside(async move { processes.remove(&caller, &op, &reference).await })
+                .await,
+        )
     }
 
     async fn list(&mut self, page: common::Page) -> Answer<Listing> {
         let (processes, caller) = answer(self.processes())?;
-        let work = async move { processes.list(&caller, page.cursor.as_deref(), page.limit).await };
+        let work = async move {
+            processes
+                .list(&caller, page.cursor.as_deref(), page.limit)
+                .await
+        };
         answer(self.outside(work).await.map(convert::listing))
     }
 

@@ -23,14 +23,24 @@ pub(crate) fn inspect(bytes: &[u8]) -> Result<Surface, String> {
         return Err("is not WebAssembly".to_owned());
     }
     let broken = |error: wasmparser::BinaryReaderError| {
-        format!("is broken WebAssembly: {} at byte {}", error.message(), error.offset())
+        format!(
+            "is broken WebAssembly: {} at byte {}",
+            error.message(),
+            error.offset()
+        )
     };
     let mut surface = Surface::default();
     let mut depth = 0_usize;
     for payload in Parser::new(0).parse_all(bytes) {
         match payload.map_err(broken)? {
-            Payload::Version { encoding: Encoding::Module, .. } if depth == 0 => {
-                return Err("is a core module, not a component: build it with --target wasm32-wasip2".to_owned());
+            Payload::Version {
+                encoding: Encoding::Module,
+                ..
+            } if depth == 0 => {
+                return Err(
+                    "is a core module, not a component: build it with --target wasm32-wasip2"
+                        .to_owned(),
+                );
             }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),

@@ -64,15 +64,27 @@ impl Loader {
         let file = &candidate.file;
         let Verified { digest, manifest } = self.verify(candidate).await?;
         let name = manifest.name.clone();
-        let subject = Subject { plugin: &name, digest, grants_path: &self.grants_path };
-        let permissions = effective(subject, &manifest.requests, self.grants.of(&name), self.ceiling.as_ref());
+        let subject = Subject {
+            plugin: &name,
+            digest,
+            grants_path: &self.grants_path,
+        };
+        let permissions = effective(
+            subject,
+            &manifest.requests,
+            self.grants.of(&name),
+            self.ceiling.as_ref(),
+        );
         self.registry.update(file, |plugin| {
             plugin.state = PluginState::Verified;
             plugin.capabilities = permissions.view();
         });
         let settings = settings::resolve(&manifest, self.settings.get(&name))?;
 
-        let component = self.compiler.component(digest, &self.store.path(digest)).await?;
+        let component = self
+            .compiler
+            .component(digest, &self.store.path(digest))
+            .await?;
         self.registry.reached(file, PluginState::Compiled);
 
         let template = Template::link(&self.linker, &component)?;
@@ -87,12 +99,22 @@ impl Loader {
             plugin.config_schema = Some(description.config_schema.clone());
         });
         let scope = self.scope(&name, permissions, &settings);
-        Ok(PluginGeneration { digest, manifest, callee, scope, description: Arc::new(description) })
+        Ok(PluginGeneration {
+            digest,
+            manifest,
+            callee,
+            scope,
+            description: Arc::new(description),
+        })
     }
 
     /// Reads the file once, keeps a copy, and looks at it from outside.
     async fn verify(&self, candidate: &Candidate) -> Result<Verified, String> {
-        let (store, folder, path) = (self.store.clone(), candidate.folder.clone(), candidate.path.clone());
+        let (store, folder, path) = (
+            self.store.clone(),
+            candidate.folder.clone(),
+            candidate.path.clone(),
+        );
         let look = move || -> Result<(Digest, Result<Surface, String>), String> {
             let bytes = read(&folder, &path, MAX_COMPONENT_BYTES)?;
             let digest = Digest::of(&bytes);
@@ -102,14 +124,20 @@ impl Loader {
             }
             Ok((digest, surface))
         };
-        let (digest, surface) =
-            tokio::task::spawn_blocking(look).await.map_err(|error| format!("a task of the host failed: {error}"))??;
+        let (digest, surface) = tokio::task::spawn_blocking(look)
+            .await
+            .map_err(|error| format!("a task of the host failed: {error}"))??;
         self.registry.update(&candidate.file, |plugin| {
             plugin.digest = Some(digest.to_string());
             if let Ok(manifest) = &candidate.manifest {
                 plugin.kind = Some(manifest.kind);
                 plugin.version = Some(manifest.version.clone());
-                plugin.attributes.extend(manifest.description.clone().map(|text| ("description".to_owned(), text)));
+                plugin.attributes.extend(
+                    manifest
+                        .description
+                        .clone()
+                        .map(|text| ("description".to_owned(), text)),
+                );
             }
         });
         let surface = surface?;

@@ -14,9 +14,15 @@ use crate::state::Scope;
 ///
 /// # Errors
 /// Why it cannot be used.
-pub(super) async fn describe(callee: &Callee, manifest: &Manifest, scope: &Arc<Scope>) -> Result<Description, String> {
+pub(super) async fn describe(
+    callee: &Callee,
+    manifest: &Manifest,
+    scope: &Arc<Scope>,
+) -> Result<Description, String> {
     let description = callee
-        .driver("describe", scope, None, |store, guest| Box::pin(guest.call_describe(store)))
+        .driver("describe", scope, None, |store, guest| {
+            Box::pin(guest.call_describe(store))
+        })
         .await
         .and_then(from_guest::description)
         .map_err(|error| format!("`describe` failed: {error}"))?;
@@ -58,7 +64,11 @@ mod tests {
 
     #[test]
     fn a_component_must_be_what_its_manifest_says() {
-        let manifest = Manifest::parse("a.toml", "name = \"a\"\nkind = \"backend\"\nversion = \"1\"").unwrap();
+        let manifest = Manifest::parse(
+            "a.toml",
+            "name = \"a\"\nkind = \"backend\"\nversion = \"1\"",
+        )
+        .unwrap();
         let good = Description {
             name: "a".into(),
             version: "1".into(),
@@ -69,10 +79,34 @@ mod tests {
         };
         check(&good, &manifest).unwrap();
         for (description, want) in [
-            (Description { name: "b".into(), ..good.clone() }, "says name `b`"),
-            (Description { version: "2".into(), ..good.clone() }, "says version `2`"),
-            (Description { reads: vec![1], ..good.clone() }, "handle schema 2"),
-            (Description { config_schema: json!({"type": 3}), ..good.clone() }, "not a JSON Schema"),
+            (
+                Description {
+                    name: "b".into(),
+                    ..good.clone()
+                },
+                "says name `b`",
+            ),
+            (
+                Description {
+                    version: "2".into(),
+                    ..good.clone()
+                },
+                "says version `2`",
+            ),
+            (
+                Description {
+                    reads: vec![1],
+                    ..good.clone()
+                },
+                "handle schema 2",
+            ),
+            (
+                Description {
+                    config_schema: json!({"type": 3}),
+                    ..good.clone()
+                },
+                "not a JSON Schema",
+            ),
         ] {
             let reason = check(&description, &manifest).unwrap_err();
             assert!(reason.contains(want), "{reason}");

@@ -70,6 +70,9 @@ mod tests {
             store.keep(digest, b"abc").unwrap();
             assert_eq!(fs::read(store.path(digest)).unwrap(), b"abc");
         }
-        assert_eq!(fs::read_dir(folder.path().join("store")).unwrap().count(), 1);
+        assert_eq!(
+            fs::read_dir(folder.path().join("store")).unwrap().count(),
+            1
+        );
     }
 }

@@ -9,7 +9,10 @@ use fleet_model::{ErrorKind, Generation, Verb};
 use crate::support::{Guest, Machine, driver, op};
 
 fn handle() -> Handle {
-    Handle { schema: 1, opaque: vec![7; 100] }
+    Handle {
+        schema: 1,
+        opaque: vec![7; 100],
+    }
 }
 
 const SPIN: &str = "(loop br 0) unreachable";
@@ -27,7 +30,10 @@ async fn each_limit_ends_with_its_error_and_harms_no_neighbour() {
         .with("inspect", &format!("i32.const 65535 local.set $at i32.const 9 local.set $length {}", crate::support::guest::LOST))
         .with("list", "i32.const 65534")
         .with("watch", "i32.const 512 i32.const 0x01010101 i32.store i32.const 516 i32.const 1 i32.store i32.const 520 i32.const 99 i32.store i32.const 512");
-    machine.plugin(&wild, "[limits]\ncpu_ms = 100\nmemory_bytes = 4194304\ndeadline_ms = 5000");
+    machine.plugin(
+        &wild,
+        "[limits]\ncpu_ms = 100\nmemory_bytes = 4194304\ndeadline_ms = 5000",
+    );
     machine.plugin(&Guest::new("calm"), "");
     let host = machine.host().await;
     let (wild, calm) = (driver(&host, "wild"), driver(&host, "calm"));
@@ -39,20 +45,48 @@ async fn each_limit_ends_with_its_error_and_harms_no_neighbour() {
         }
     });
     let start = wild.start(&op(Verb::Start), &handle()).await.unwrap_err();
-    assert_eq!((start.kind, start.code.as_str()), (ErrorKind::Internal, "trap"));
-    assert!(start.message.contains("`wild` trapped in `start`"), "{start}");
-    assert!(start.details["backtrace"].contains("start"), "{:?}", start.details);
-    let stop = wild.stop(&op(Verb::Stop), &handle(), "TERM").await.unwrap_err();
-    assert_eq!((stop.kind, stop.code.as_str()), (ErrorKind::Deadline, "cpu-budget"));
-    assert!(stop.message.contains("100 ms") && stop.message.contains("cpu_ms"), "{stop}");
+    assert_eq!(
+        (start.kind, start.code.as_str()),
+        (ErrorKind::Internal, "trap")
+    );
+    assert!(
+        start.message.contains("`wild` trapped in `start`"),
+        "{start}"
+    );
+    assert!(
+        start.details["backtrace"].contains("start"),
+        "{:?}",
+        start.details
+    );
+    let stop = wild
+        .stop(&op(Verb::Stop), &handle(), "TERM")
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (stop.kind, stop.code.as_str()),
+        (ErrorKind::Deadline, "cpu-budget")
+    );
+    assert!(
+        stop.message.contains("100 ms") && stop.message.contains("cpu_ms"),
+        "{stop}"
+    );
     let kill = wild.kill(&op(Verb::Kill), &handle()).await.unwrap_err();
-    assert_eq!((kill.kind, kill.code.as_str()), (ErrorKind::Exhausted, "memory"));
-    assert!(kill.message.contains("4194304") && kill.message.contains("memory_bytes"), "{kill}");
+    assert_eq!(
+        (kill.kind, kill.code.as_str()),
+        (ErrorKind::Exhausted, "memory")
+    );
+    assert!(
+        kill.message.contains("4194304") && kill.message.contains("memory_bytes"),
+        "{kill}"
+    );
     // One that calls the host all the time does not escape its budget.
     let recover = wild.recover(&[handle()]).await.unwrap_err();
     assert_eq!(recover.code, "cpu-budget");
     let inspect = wild.inspect(&handle()).await.unwrap_err();
-    assert_eq!((inspect.kind, inspect.code.as_str()), (ErrorKind::Internal, "trap"));
+    assert_eq!(
+        (inspect.kind, inspect.code.as_str()),
+        (ErrorKind::Internal, "trap")
+    );
     assert!(wild.list(None, 10).await.is_err());
     assert!(wild.watch(&handle()).await.is_err());
     neighbour.await.unwrap();
@@ -63,11 +97,20 @@ async fn each_limit_ends_with_its_error_and_harms_no_neighbour() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_call_that_takes_too_long_ends_when_its_time_is_over() {
     let machine = Machine::new();
-    machine.plugin(&Guest::new("slow").with("inspect", SPIN), "[limits]\ncpu_ms = 60000\ndeadline_ms = 100");
+    machine.plugin(
+        &Guest::new("slow").with("inspect", SPIN),
+        "[limits]\ncpu_ms = 60000\ndeadline_ms = 100",
+    );
     let host = machine.host().await;
     let error = driver(&host, "slow").inspect(&handle()).await.unwrap_err();
-    assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Deadline, "wall-clock"));
-    assert!(error.message.contains("`slow`") && error.message.contains("100 ms"), "{error}");
+    assert_eq!(
+        (error.kind, error.code.as_str()),
+        (ErrorKind::Deadline, "wall-clock")
+    );
+    assert!(
+        error.message.contains("`slow`") && error.message.contains("100 ms"),
+        "{error}"
+    );
 }
 
 /// One worker thread: spinning guests give way to others at every tick.
@@ -90,9 +133,19 @@ async fn a_plugin_that_hangs_fills_its_own_lane_only() {
     }
     let mut codes = Vec::new();
     for call in calls {
-        codes.push(tokio::time::timeout(Duration::from_secs(20), call).await.unwrap().unwrap());
+        codes.push(
+            tokio::time::timeout(Duration::from_secs(20), call)
+                .await
+                .unwrap()
+                .unwrap(),
+        );
     }
-    assert!(codes.iter().all(|code| code == "wall-clock" || code == "queue"), "{codes:?}");
+    assert!(
+        codes
+            .iter()
+            .all(|code| code == "wall-clock" || code == "queue"),
+        "{codes:?}"
+    );
     assert!(codes.iter().any(|code| code == "queue"), "{codes:?}");
     calm.inspect(&handle()).await.unwrap();
 }
@@ -139,14 +192,24 @@ async fn what_is_told_arrives_and_what_is_answered_comes_back() {
         labels: Default::default(),
         config: serde_json::json!({}),
     };
-    let Creation::Ready { handle, kill_target } = echo.create(&op(Verb::Create), &workload).await.unwrap() else {
+    let Creation::Ready {
+        handle,
+        kill_target,
+    } = echo.create(&op(Verb::Create), &workload).await.unwrap()
+    else {
         panic!("not ready")
     };
     assert_eq!((handle.schema, kill_target), (9, None));
-    assert_eq!(String::from_utf8(handle.opaque).unwrap(), workload.id.to_string());
+    assert_eq!(
+        String::from_utf8(handle.opaque).unwrap(),
+        workload.id.to_string()
+    );
     let many = vec![self::handle(); 3];
     let error = echo.recover(&many).await.unwrap_err();
-    assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Internal, "bad-answer"));
+    assert_eq!(
+        (error.kind, error.code.as_str()),
+        (ErrorKind::Internal, "bad-answer")
+    );
     assert_eq!(echo.list(None, 5).await.unwrap(), (vec![], None));
     assert!(echo.watch(&self::handle()).await.unwrap().is_none());
 }

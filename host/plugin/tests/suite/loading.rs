@@ -3,28 +3,47 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
+use crate::support::{Guest, Machine, driver, plugin, rejection};
 use fleet_model::plugin::PluginState;
 use fleet_plugin::{CompileCommand, Drivers};
-use crate::support::{Guest, Machine, driver, plugin, rejection};
 
 #[tokio::test]
 async fn a_good_plugin_becomes_active_with_what_it_said() {
     let machine = Machine::new();
-    machine.plugin(&Guest::new("good"), "description = \"Does nothing\"\n[capabilities]\nlog = true");
+    machine.plugin(
+        &Guest::new("good"),
+        "description = \"Does nothing\"\n[capabilities]\nlog = true",
+    );
     let host = machine.host().await;
     let shown = plugin(&host, "good.wasm");
-    assert_eq!((shown.state, shown.reason.as_deref(), shown.usable), (PluginState::Active, None, true));
-    assert_eq!((shown.name.as_str(), shown.version.as_deref(), shown.node.as_str()), ("good", Some("0.1.0"), "here"));
+    assert_eq!(
+        (shown.state, shown.reason.as_deref(), shown.usable),
+        (PluginState::Active, None, true)
+    );
+    assert_eq!(
+        (
+            shown.name.as_str(),
+            shown.version.as_deref(),
+            shown.node.as_str()
+        ),
+        ("good", Some("0.1.0"), "here")
+    );
     assert_eq!(shown.digest.unwrap().len(), 64);
     assert_eq!(shown.config_schema.unwrap()["type"], "object");
     assert_eq!(shown.attributes["description"], "Does nothing");
     assert_eq!(driver(&host, "good").description().reads, [1]);
-    let logs = driver(&host, "good").logs(&handle(), &Default::default()).await.unwrap_err();
+    let logs = driver(&host, "good")
+        .logs(&handle(), &Default::default())
+        .await
+        .unwrap_err();
     assert_eq!(logs.code, "no-logs");
 }
 
 fn handle() -> fleet_model::driver::Handle {
-    fleet_model::driver::Handle { schema: 1, opaque: vec![1, 2, 3] }
+    fleet_model::driver::Handle {
+        schema: 1,
+        opaque: vec![1, 2, 3],
+    }
 }
 
 #[tokio::test]
@@ -38,50 +57,117 @@ async fn every_bad_file_has_its_reason_and_the_good_one_serves() {
     machine.file("module.wasm", wat::parse_str("(module)").unwrap());
     machine.file("lonely.wasm", good.component());
     machine.file("typo.wasm", good.component());
-    machine.file("typo.toml", Guest::new("typo").manifest("[capabilities]\nlgo = true"));
-    machine.file("world.wasm", component("(instance $i) (export \"wasi:http/incoming-handler@0.2.0\" (instance $i))"));
+    machine.file(
+        "typo.toml",
+        Guest::new("typo").manifest("[capabilities]\nlgo = true"),
+    );
+    machine.file(
+        "world.wasm",
+        component("(instance $i) (export \"wasi:http/incoming-handler@0.2.0\" (instance $i))"),
+    );
     machine.file("world.toml", Guest::new("world").manifest(""));
     let backend = "(instance $i) (export \"fleet:backend/driver@0.1.0\" (instance $i))";
     machine.file("hollow.wasm", component(backend));
     machine.file("hollow.toml", Guest::new("hollow").manifest(""));
-    machine.file("newer.wasm", component(&format!("(import \"fleet:host/secret@0.3.0\" (instance)) {backend}")));
+    machine.file(
+        "newer.wasm",
+        component(&format!(
+            "(import \"fleet:host/secret@0.3.0\" (instance)) {backend}"
+        )),
+    );
     machine.file("newer.toml", Guest::new("newer").manifest(""));
     let mut invalid = good.component();
-    let at = invalid.windows(4).rposition(|bytes| bytes == b"\x41\x80\x04\x0b").expect("a body: i32.const 512 end");
+    let at = invalid
+        .windows(4)
+        .rposition(|bytes| bytes == b"\x41\x80\x04\x0b")
+        .expect("a body: i32.const 512 end");
     invalid[at..at + 4].copy_from_slice(b"\x42\x80\x04\x0b");
     machine.file("invalid.wasm", invalid);
     machine.file("invalid.toml", Guest::new("invalid").manifest(""));
     machine.plugin(&Guest::new("trap").with("describe", "unreachable"), "");
-    machine.plugin(&Guest::new("spin").with("describe", "(loop br 0) unreachable"), "[limits]\ncpu_ms = 50");
-    machine.plugin(&Guest { schema: "{".into(), ..Guest::new("schema") }, "");
+    machine.plugin(
+        &Guest::new("spin").with("describe", "(loop br 0) unreachable"),
+        "[limits]\ncpu_ms = 50",
+    );
+    machine.plugin(
+        &Guest {
+            schema: "{".into(),
+            ..Guest::new("schema")
+        },
+        "",
+    );
     machine.file("other.wasm", Guest::new("someone").component());
     machine.file("other.toml", Guest::new("other").manifest(""));
-    machine.plugin(&Guest::new("unset"), "[settings]\nn = 1\n[settings-schema.properties.n]\ntype = \"string\"");
+    machine.plugin(
+        &Guest::new("unset"),
+        "[settings]\nn = 1\n[settings-schema.properties.n]\ntype = \"string\"",
+    );
     machine.plugin(&Guest::new("small"), "[limits]\nmemory_bytes = 65536");
-    fs::File::create(machine.folder().join("huge.wasm")).unwrap().set_len(100 << 20).unwrap();
+    fs::File::create(machine.folder().join("huge.wasm"))
+        .unwrap()
+        .set_len(100 << 20)
+        .unwrap();
     std::os::unix::fs::symlink("/bin/sh", machine.folder().join("link.wasm")).unwrap();
 
     let host = machine.host().await;
     for (file, wants) in [
         ("garbage.wasm", &["is not WebAssembly"][..]),
-        ("module.wasm", &["core module, not a component", "--target wasm32-wasip2"]),
-        ("lonely.wasm", &["has no manifest", "write lonely.toml", "name = \"lonely\""]),
-        ("typo.wasm", &["typo.toml:5", "`lgo`", "expected one of", "`log`"]),
-        ("world.wasm", &["another world", "wasi:http/incoming-handler@0.2.0", "expected fleet:backend/driver@0.1.0"]),
+        (
+            "module.wasm",
+            &["core module, not a component", "--target wasm32-wasip2"],
+        ),
+        (
+            "lonely.wasm",
+            &["has no manifest", "write lonely.toml", "name = \"lonely\""],
+        ),
+        (
+            "typo.wasm",
+            &["typo.toml:5", "`lgo`", "expected one of", "`log`"],
+        ),
+        (
+            "world.wasm",
+            &[
+                "another world",
+                "wasi:http/incoming-handler@0.2.0",
+                "expected fleet:backend/driver@0.1.0",
+            ],
+        ),
         ("hollow.wasm", &["export does not fit", "describe"]),
-        ("newer.wasm", &["fleet:host/secret@0.3.0", "clock, config", "0.1.0"]),
+        (
+            "newer.wasm",
+            &["fleet:host/secret@0.3.0", "clock, config", "0.1.0"],
+        ),
         ("invalid.wasm", &["does not compile", "type mismatch"]),
-        ("trap.wasm", &["`describe` failed", "`trap` trapped in `describe`", "unreachable"]),
-        ("spin.wasm", &["more than 50 ms of processor time", "`describe`"]),
+        (
+            "trap.wasm",
+            &[
+                "`describe` failed",
+                "`trap` trapped in `describe`",
+                "unreachable",
+            ],
+        ),
+        (
+            "spin.wasm",
+            &["more than 50 ms of processor time", "`describe`"],
+        ),
         ("schema.wasm", &["config schema is not JSON"]),
         ("other.wasm", &["says name `someone`", "`other`"]),
         ("unset.wasm", &["settings", "/n", "unset.toml"]),
         ("huge.wasm", &["larger than 65536 KiB"]),
-        ("link.wasm", &["is a link to", "outside of the plugin folder"]),
+        (
+            "link.wasm",
+            &["is a link to", "outside of the plugin folder"],
+        ),
     ] {
         let reason = rejection(&host, file);
-        assert!(wants.iter().all(|want| reason.contains(want)), "{file}: {reason}");
-        assert!(!reason.contains('\n') && reason.len() < 1_000, "{file}: {reason}");
+        assert!(
+            wants.iter().all(|want| reason.contains(want)),
+            "{file}: {reason}"
+        );
+        assert!(
+            !reason.contains('\n') && reason.len() < 1_000,
+            "{file}: {reason}"
+        );
     }
     // The exact size of one memory page is enough for one page.
     assert_eq!(plugin(&host, "small.wasm").state, PluginState::Active);
@@ -89,7 +175,10 @@ async fn every_bad_file_has_its_reason_and_the_good_one_serves() {
     driver(&host, "good").inspect(&handle()).await.unwrap();
     let error = host.driver(&"trap".parse().unwrap()).err().unwrap();
     assert_eq!(error.code, "no-backend");
-    assert!(error.message.contains("trapped") && error.message.contains("good, small"), "{error}");
+    assert!(
+        error.message.contains("trapped") && error.message.contains("good, small"),
+        "{error}"
+    );
 }
 
 fn component(inside: &str) -> Vec<u8> {
@@ -105,7 +194,10 @@ async fn two_files_of_one_name_are_both_refused() {
     let host = machine.host().await;
     for file in ["twin.wasm", "copy.wasm"] {
         let reason = rejection(&host, file);
-        assert!(reason.contains("copy.wasm and twin.wasm") && reason.contains("`twin`"), "{reason}");
+        assert!(
+            reason.contains("copy.wasm and twin.wasm") && reason.contains("`twin`"),
+            "{reason}"
+        );
     }
 }
 
@@ -116,7 +208,10 @@ async fn a_second_start_compiles_nothing_and_a_corrupt_entry_is_compiled_again()
     machine.plugin(&Guest::new("two"), "");
     assert_eq!(machine.host().await.compilations(), 2);
     assert_eq!(machine.host().await.compilations(), 0);
-    let entries: Vec<_> = fs::read_dir(machine.cache()).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let entries: Vec<_> = fs::read_dir(machine.cache())
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     assert_eq!(entries.len(), 2, "{entries:?}");
     for path in &entries {
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o077, 0);
@@ -127,7 +222,11 @@ async fn a_second_start_compiles_nothing_and_a_corrupt_entry_is_compiled_again()
     fs::write(&entries[0], bytes).unwrap();
     let host = machine.host().await;
     assert_eq!(host.compilations(), 1);
-    assert!(host.plugins().iter().all(|plugin| plugin.state == PluginState::Active));
+    assert!(
+        host.plugins()
+            .iter()
+            .all(|plugin| plugin.state == PluginState::Active)
+    );
     assert_eq!(machine.host().await.compilations(), 0);
 }
 
@@ -139,7 +238,13 @@ async fn two_hosts_share_one_cache() {
     }
     let (one, two) = tokio::join!(machine.host(), machine.host());
     for host in [one, two] {
-        assert!(host.plugins().iter().all(|plugin| plugin.state == PluginState::Active), "{:?}", host.plugins());
+        assert!(
+            host.plugins()
+                .iter()
+                .all(|plugin| plugin.state == PluginState::Active),
+            "{:?}",
+            host.plugins()
+        );
     }
     assert_eq!(machine.host().await.compilations(), 0);
 }
@@ -148,10 +253,18 @@ async fn two_hosts_share_one_cache() {
 async fn a_compiler_that_is_missing_or_fails_is_a_reason() {
     let mut machine = Machine::new();
     machine.plugin(&Guest::new("good"), "");
-    machine.compile = CompileCommand { program: "/nonexistent/compiler".into(), args: Vec::new() };
-    assert!(rejection(machine.host().await.as_ref(), "good.wasm").contains("cannot start the compiler"));
+    machine.compile = CompileCommand {
+        program: "/nonexistent/compiler".into(),
+        args: Vec::new(),
+    };
+    assert!(
+        rejection(machine.host().await.as_ref(), "good.wasm").contains("cannot start the compiler")
+    );
     let script = "echo 'memory allocation of 1 bytes failed' >&2; kill -ABRT $$";
-    machine.compile = CompileCommand { program: "/bin/sh".into(), args: vec!["-c".into(), script.into()] };
+    machine.compile = CompileCommand {
+        program: "/bin/sh".into(),
+        args: vec!["-c".into(), script.into()],
+    };
     assert!(rejection(machine.host().await.as_ref(), "good.wasm").contains("MiB of memory"));
 }
 
@@ -163,10 +276,25 @@ async fn verify_looks_and_leaves_no_trace_in_use() {
     machine.file("bad.wasm", "x");
     let seen = machine.verify(&machine.folder().join("good.wasm")).await;
     assert_eq!((seen.len(), seen[0].state), (1, PluginState::Probed));
-    assert!(seen[0].capabilities[0].remedy.as_ref().unwrap().contains("clock = true"));
+    assert!(
+        seen[0].capabilities[0]
+            .remedy
+            .as_ref()
+            .unwrap()
+            .contains("clock = true")
+    );
     let seen = machine.verify(&machine.folder()).await;
-    let states: Vec<_> = seen.iter().map(|plugin| (plugin.file.as_str(), plugin.state)).collect();
-    assert_eq!(states, [("bad.wasm", PluginState::Rejected), ("good.wasm", PluginState::Probed)]);
+    let states: Vec<_> = seen
+        .iter()
+        .map(|plugin| (plugin.file.as_str(), plugin.state))
+        .collect();
+    assert_eq!(
+        states,
+        [
+            ("bad.wasm", PluginState::Rejected),
+            ("good.wasm", PluginState::Probed)
+        ]
+    );
 }
 
 #[tokio::test]

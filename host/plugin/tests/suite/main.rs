@@ -3,6 +3,14 @@
 //! The components are made on the spot (`support`), or are the shipped ones (`shipped`); compiling
 //! is done by a real child, `examples/compile`.
 
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test stops at the first surprise"
+)]
+
 #[cfg(feature = "compiler")]
 mod calls;
 #[cfg(feature = "compiler")]

@@ -34,12 +34,20 @@ pub(super) fn people(plugins: &[Plugin]) -> String {
 /// Why it is not in use, or cannot be used here.
 fn reason(plugin: &Plugin) -> String {
     let reason = plugin.reason.clone().unwrap_or_default();
-    if plugin.state == PluginState::Active && !plugin.usable { format!("not usable: {reason}") } else { reason }
+    if plugin.state == PluginState::Active && !plugin.usable {
+        format!("not usable: {reason}")
+    } else {
+        reason
+    }
 }
 
 /// Enough of a digest to tell two apart.
 pub(super) fn short(digest: &str) -> String {
-    digest.trim_start_matches("sha256:").chars().take(12).collect()
+    digest
+        .trim_start_matches("sha256:")
+        .chars()
+        .take(12)
+        .collect()
 }
 
 #[cfg(test)]

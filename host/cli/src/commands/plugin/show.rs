@@ -21,7 +21,11 @@ pub(crate) struct ShowArgs {
 pub(crate) async fn run(args: &ShowArgs, context: &mut Context) -> Result<(), Failure> {
     let plugin = context.client()?.plugin(&args.name).await?;
     context.output.answer(&plugin, || {
-        if args.effective { effective(&plugin) } else { people(&plugin) }
+        if args.effective {
+            effective(&plugin)
+        } else {
+            people(&plugin)
+        }
     })
 }
 
@@ -30,18 +34,38 @@ pub(super) fn people(plugin: &Plugin) -> String {
     let row = |key: &str, value: String| (key.to_owned(), value);
     let mut rows = vec![
         row("name", plugin.name.clone()),
-        row("kind", plugin.kind.map(|kind| kind.to_string()).unwrap_or_default()),
+        row(
+            "kind",
+            plugin.kind.map(|kind| kind.to_string()).unwrap_or_default(),
+        ),
         row("version", plugin.version.clone().unwrap_or_default()),
         row("state", plugin.state.to_string()),
         row("why", plugin.reason.clone().unwrap_or_default()),
-        row("usable", if plugin.usable { "yes" } else { "no" }.to_owned()),
+        row(
+            "usable",
+            if plugin.usable { "yes" } else { "no" }.to_owned(),
+        ),
         row("file", plugin.file.clone()),
         row("digest", plugin.digest.clone().unwrap_or_default()),
         row("node", plugin.node.clone()),
     ];
-    rows.extend(plugin.attributes.iter().map(|(name, value)| row(name, value.clone())));
-    let refused = plugin.capabilities.iter().filter(|capability| capability.requested && !capability.effective);
-    rows.push(row("refused", refused.map(|capability| capability.name.clone()).collect::<Vec<_>>().join(", ")));
+    rows.extend(
+        plugin
+            .attributes
+            .iter()
+            .map(|(name, value)| row(name, value.clone())),
+    );
+    let refused = plugin
+        .capabilities
+        .iter()
+        .filter(|capability| capability.requested && !capability.effective);
+    rows.push(row(
+        "refused",
+        refused
+            .map(|capability| capability.name.clone())
+            .collect::<Vec<_>>()
+            .join(", "),
+    ));
     pairs(rows)
 }
 
@@ -56,13 +80,24 @@ pub(super) fn effective(plugin: &Plugin) -> String {
     let mut text = table(
         ["CAPABILITY", "REQUESTED", "GRANTED", "EFFECTIVE"],
         plugin.capabilities.iter().map(|capability| {
-            [capability.name.clone(), yes(capability.requested), granted(capability), yes(capability.effective)]
+            [
+                capability.name.clone(),
+                yes(capability.requested),
+                granted(capability),
+                yes(capability.effective),
+            ]
         }),
     );
-    let mut remedies: Vec<&str> = plugin.capabilities.iter().filter_map(|one| one.remedy.as_deref()).collect();
+    let mut remedies: Vec<&str> = plugin
+        .capabilities
+        .iter()
+        .filter_map(|one| one.remedy.as_deref())
+        .collect();
     remedies.dedup();
     if !remedies.is_empty() {
-        text.push_str("\nTo grant what is refused, add to the grants file and start the host again:\n");
+        text.push_str(
+            "\nTo grant what is refused, add to the grants file and start the host again:\n",
+        );
         for remedy in remedies {
             text.push('\n');
             text.extend(remedy.trim_end().lines().map(|line| format!("  {line}\n")));
@@ -112,6 +147,9 @@ mod tests {
     fn the_plugins_own_facts_are_shown() {
         let text = people(&plugin());
         assert!(text.contains("isolation: process groups\n"), "{text}");
-        assert!(text.contains("refused:   clock, process.launcher dev\n"), "{text}");
+        assert!(
+            text.contains("refused:   clock, process.launcher dev\n"),
+            "{text}"
+        );
     }
 }

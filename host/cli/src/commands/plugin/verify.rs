@@ -24,19 +24,25 @@ pub(crate) struct VerifyArgs {
 /// Takes it as far as a host would before using it.
 pub(crate) async fn run(args: &VerifyArgs, context: &mut Context) -> Result<(), Failure> {
     // What it leaves behind is nobody's: a check changes nothing.
-    let folder = tempfile::tempdir().map_err(|error| Failure::io("cannot make a temporary folder", &error))?;
+    let folder = tempfile::tempdir()
+        .map_err(|error| Failure::io("cannot make a temporary folder", &error))?;
     let options = VerifyOptions {
         data: folder.path().to_path_buf(),
         cache: None,
         grants: Grants::default(),
         grants_path: "grants.toml".into(),
-        compile: CompileCommand { program: "/proc/self/exe".into(), args: vec![COMPILE.into()] },
+        compile: CompileCommand {
+            program: "/proc/self/exe".into(),
+            args: vec![COMPILE.into()],
+        },
         clock: Arc::new(SystemClock),
     };
     let plugins = PluginHost::verify(&args.path, options).await?;
     if plugins.is_empty() {
-        return Err(Failure::usage(format!("there is no component in {}", args.path.display()))
-            .help("name a NAME.wasm, or a folder with some in it"));
+        return Err(
+            Failure::usage(format!("there is no component in {}", args.path.display()))
+                .help("name a NAME.wasm, or a folder with some in it"),
+        );
     }
     let page = Page::complete(plugins);
     context.output.answer(&page, || ls::people(&page.items))?;
@@ -44,13 +50,22 @@ pub(crate) async fn run(args: &VerifyArgs, context: &mut Context) -> Result<(), 
 }
 
 fn verdict(plugins: &[Plugin]) -> Result<(), Failure> {
-    let rejected: Vec<_> = plugins.iter().filter(|plugin| plugin.state == PluginState::Rejected).collect();
+    let rejected: Vec<_> = plugins
+        .iter()
+        .filter(|plugin| plugin.state == PluginState::Rejected)
+        .collect();
     match rejected.as_slice() {
         [] => Ok(()),
         [one] => {
             let reason = one.reason.as_deref().unwrap_or("no reason given");
-            Err(Failure::new(Exit::Failed, format!("{} would be rejected: {reason}", one.file)))
+            Err(Failure::new(
+                Exit::Failed,
+                format!("{} would be rejected: {reason}", one.file),
+            ))
         }
-        many => Err(Failure::failed(format!("{} files would be rejected", many.len()))),
+        many => Err(Failure::failed(format!(
+            "{} files would be rejected",
+            many.len()
+        ))),
     }
 }

@@ -36,7 +36,10 @@ pub(crate) async fn run(args: &LogsArgs, context: &mut Context) -> Result<(), Fa
         tail: args.tail,
     };
     let mut log = context.client()?.logs(&args.name, query);
-    let mut writer = Writer { timestamps: args.timestamps, ..Writer::default() };
+    let mut writer = Writer {
+        timestamps: args.timestamps,
+        ..Writer::default()
+    };
     while let Some(entry) = log.next().await? {
         if context.output.is_json() {
             context.output.json_line(&entry)?;
@@ -63,7 +66,11 @@ impl Writer {
     /// The bytes to write for this line, or part of one.
     fn write(&mut self, entry: &LogEntry) -> Vec<u8> {
         let [stdout, other] = &mut self.open;
-        let open = if entry.stream == LogStream::Stdout { stdout } else { other };
+        let open = if entry.stream == LogStream::Stdout {
+            stdout
+        } else {
+            other
+        };
         let mut bytes = Vec::new();
         if !*open && self.timestamps {
             bytes.extend_from_slice(entry.time.as_deref().unwrap_or("-").as_bytes());
@@ -102,14 +109,27 @@ mod tests {
 
     #[test]
     fn a_time_stands_before_a_line_and_not_within_one() {
-        let mut writer = Writer { timestamps: true, ..Writer::default() };
-        let line = |stream: &str, complete: bool| {
-            entry(json!({"time": "T", "stream": stream, "text": "a", "complete": complete, "cursor": "1"}))
+        let mut writer = Writer {
+            timestamps: true,
+            ..Writer::default()
         };
-        let text: Vec<u8> = [("stdout", false), ("stderr", true), ("stdout", true), ("host", true)]
-            .into_iter()
-            .flat_map(|(stream, complete)| writer.write(&line(stream, complete)))
-            .collect();
-        assert_eq!(String::from_utf8(text).unwrap(), "T aT a\na\nT fleet-host: a\n");
+        let line = |stream: &str, complete: bool| {
+            entry(
+                json!({"time": "T", "stream": stream, "text": "a", "complete": complete, "cursor": "1"}),
+            )
+        };
+        let text: Vec<u8> = [
+            ("stdout", false),
+            ("stderr", true),
+            ("stdout", true),
+            ("host", true),
+        ]
+        .into_iter()
+        .flat_map(|(stream, complete)| writer.write(&line(stream, complete)))
+        .collect();
+        assert_eq!(
+            String::from_utf8(text).unwrap(),
+            "T aT a\na\nT fleet-host: a\n"
+        );
     }
 }

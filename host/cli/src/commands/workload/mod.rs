@@ -57,7 +57,9 @@ const SLACK: Duration = Duration::from_secs(60);
 impl Ending {
     /// How long to wait for the end.
     fn patience(&self) -> Duration {
-        self.grace.unwrap_or(Duration::from_millis(DEFAULT_GRACE_MS)) + SLACK
+        self.grace
+            .unwrap_or(Duration::from_millis(DEFAULT_GRACE_MS))
+            + SLACK
     }
 }
 

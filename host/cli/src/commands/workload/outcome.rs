@@ -29,9 +29,15 @@ pub(crate) fn line(workload: &Workload) -> String {
 /// Success where it runs or ran well; else why not, and where to look.
 pub(crate) fn verdict(workload: &Workload) -> Result<(), Failure> {
     let name = &workload.name;
-    let told = workload.error.as_ref().map(|error| error.message.as_str()).or(workload.message.as_deref());
+    let told = workload
+        .error
+        .as_ref()
+        .map(|error| error.message.as_str())
+        .or(workload.message.as_deref());
     let because = told.map(|why| format!(": {why}")).unwrap_or_default();
-    let look = format!("`fleet-host workload logs {name}` shows what it printed, `fleet-host workload show {name}` all that is known");
+    let look = format!(
+        "`fleet-host workload logs {name}` shows what it printed, `fleet-host workload show {name}` all that is known"
+    );
     match (workload.state, workload.exit_code) {
         (WorkloadState::Exited, Some(0)) => Ok(()),
         (WorkloadState::Exited, Some(code)) => {
@@ -41,11 +47,14 @@ pub(crate) fn verdict(workload: &Workload) -> Result<(), Failure> {
             };
             Err(Failure::failed(format!("{name} {how}{because}")).help(look))
         }
-        (WorkloadState::Exited, None) => Err(Failure::failed(format!("{name} exited, nobody knows how{because}")).help(look)),
-        (WorkloadState::Failed, _) => Err(not_started(workload, &because)),
-        (WorkloadState::Lost, _) => {
-            Err(Failure::failed(format!("{name} is lost: it was there, and nobody knows how it ended{because}")).help(look))
+        (WorkloadState::Exited, None) => {
+            Err(Failure::failed(format!("{name} exited, nobody knows how{because}")).help(look))
         }
+        (WorkloadState::Failed, _) => Err(not_started(workload, &because)),
+        (WorkloadState::Lost, _) => Err(Failure::failed(format!(
+            "{name} is lost: it was there, and nobody knows how it ended{because}"
+        ))
+        .help(look)),
         _ => Ok(()),
     }
 }
@@ -56,12 +65,18 @@ fn not_started(workload: &Workload, because: &str) -> Failure {
     let message = format!("{name} could not be started{because}");
     let (first, lines) = message.split_once('\n').unwrap_or((&message, ""));
     let failure = Failure::failed(first.trim_end());
-    let is_refusal = workload.error.as_ref().is_some_and(|error| error.kind == ErrorKind::Denied);
+    let is_refusal = workload
+        .error
+        .as_ref()
+        .is_some_and(|error| error.kind == ErrorKind::Denied);
     match lines.trim_end() {
-        "" if is_refusal => {
-            failure.help(format!("`fleet-host plugin show {} --effective` shows what it may do", workload.backend))
-        }
-        "" => failure.help(format!("`fleet-host workload show {name}` shows all that is known")),
+        "" if is_refusal => failure.help(format!(
+            "`fleet-host plugin show {} --effective` shows what it may do",
+            workload.backend
+        )),
+        "" => failure.help(format!(
+            "`fleet-host workload show {name}` shows all that is known"
+        )),
         lines => failure.help(lines),
     }
 }
@@ -83,15 +98,31 @@ mod tests {
     fn every_bad_end_says_why_and_where_to_look() {
         let error = json!({"kind": "denied", "code": "no-launcher", "message": "no launcher allows it; add:\n  [x]"});
         for (fields, message, help) in [
-            (json!({"state": "exited", "exit_code": 3}), "web exited with code 3", "logs web"),
+            (
+                json!({"state": "exited", "exit_code": 3}),
+                "web exited with code 3",
+                "logs web",
+            ),
             (
                 json!({"state": "exited", "exit_code": 137, "attributes": {"signal": "KILL"}}),
                 "web was ended by signal KILL",
                 "logs web",
             ),
-            (json!({"state": "failed", "message": "no such program"}), "web could not be started: no such program", "show web"),
-            (json!({"state": "failed", "error": error}), "web could not be started: no launcher allows it; add:", "  [x]"),
-            (json!({"state": "lost"}), "web is lost: it was there, and nobody knows how it ended", "show web"),
+            (
+                json!({"state": "failed", "message": "no such program"}),
+                "web could not be started: no such program",
+                "show web",
+            ),
+            (
+                json!({"state": "failed", "error": error}),
+                "web could not be started: no launcher allows it; add:",
+                "  [x]",
+            ),
+            (
+                json!({"state": "lost"}),
+                "web is lost: it was there, and nobody knows how it ended",
+                "show web",
+            ),
         ] {
             let failure = verdict(&workload(fields)).unwrap_err();
             assert_eq!((failure.exit as u8, failure.message.as_str()), (1, message));
@@ -106,6 +137,9 @@ mod tests {
             "wl_01aryz6s41tsv4rrffq69g5fav  web  running  pid 4711\n  http  127.0.0.1:40123\n"
         );
         let ended = workload(json!({"state": "exited", "exit_code": 3, "ports": {}}));
-        assert_eq!(line(&ended), "wl_01aryz6s41tsv4rrffq69g5fav  web  exited with code 3\n");
+        assert_eq!(
+            line(&ended),
+            "wl_01aryz6s41tsv4rrffq69g5fav  web  exited with code 3\n"
+        );
     }
 }

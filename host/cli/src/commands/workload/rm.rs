@@ -17,7 +17,11 @@ use crate::progress::Progress;
 #[derive(Debug, Args)]
 pub(crate) struct RmArgs {
     /// Their names or ids
-    #[arg(value_name = "ID", required_unless_present = "all", conflicts_with = "all")]
+    #[arg(
+        value_name = "ID",
+        required_unless_present = "all",
+        conflicts_with = "all"
+    )]
     names: Vec<String>,
     /// All there are
     #[arg(long)]
@@ -31,7 +35,9 @@ pub(crate) async fn run(args: &RmArgs, context: &mut Context) -> Result<(), Fail
     let client = context.client()?;
     let names = if args.all {
         let all = client.workloads(&WorkloadQuery::default()).await?;
-        all.into_iter().map(|workload| workload.id.to_string()).collect()
+        all.into_iter()
+            .map(|workload| workload.id.to_string())
+            .collect()
     } else {
         args.names.clone()
     };
@@ -56,15 +62,28 @@ pub(crate) async fn run(args: &RmArgs, context: &mut Context) -> Result<(), Fail
     if !args.ending.no_wait {
         gone(&client, &leaving, &args.ending).await?;
     }
-    context.output.answer(&Page::complete(leaving.iter().collect()), || told(args, &leaving))?;
-    if worst == Exit::Done { Ok(()) } else { Err(Failure::told(worst)) }
+    context
+        .output
+        .answer(&Page::complete(leaving.iter().collect()), || {
+            told(args, &leaving)
+        })?;
+    if worst == Exit::Done {
+        Ok(())
+    } else {
+        Err(Failure::told(worst))
+    }
 }
 
 async fn gone(client: &Client, leaving: &[Workload], ending: &Ending) -> Result<(), Failure> {
     let progress = Progress::begin("removing");
     let wait = async {
         for (index, workload) in leaving.iter().enumerate() {
-            progress.say(format!("removing {} ({} of {})", workload.name, index + 1, leaving.len()));
+            progress.say(format!(
+                "removing {} ({} of {})",
+                workload.name,
+                index + 1,
+                leaving.len()
+            ));
             client.wait_gone(workload.id, |_| ()).await?;
         }
         Ok::<_, ClientError>(())
@@ -83,12 +102,19 @@ async fn gone(client: &Client, leaving: &[Workload], ending: &Ending) -> Result<
 }
 
 fn told(args: &RmArgs, leaving: &[Workload]) -> String {
-    let verb = if args.ending.no_wait { "removing" } else { "removed" };
+    let verb = if args.ending.no_wait {
+        "removing"
+    } else {
+        "removed"
+    };
     if args.all {
         let plural = if leaving.len() == 1 { "" } else { "s" };
         return format!("{verb} {} workload{plural}\n", leaving.len());
     }
-    leaving.iter().map(|workload| format!("{verb} {}\n", workload.name)).collect()
+    leaving
+        .iter()
+        .map(|workload| format!("{verb} {}\n", workload.name))
+        .collect()
 }
 
 #[cfg(test)]
@@ -100,7 +126,14 @@ mod tests {
 
     #[test]
     fn all_says_how_many_and_names_are_named() {
-        let args = |all, no_wait| RmArgs { names: vec![], all, ending: Ending { grace: None, no_wait } };
+        let args = |all, no_wait| RmArgs {
+            names: vec![],
+            all,
+            ending: Ending {
+                grace: None,
+                no_wait,
+            },
+        };
         let two = [workload(json!({})), workload(json!({"name": "db"}))];
         assert_eq!(told(&args(true, false), &two), "removed 2 workloads\n");
         assert_eq!(told(&args(true, true), &two[..1]), "removing 1 workload\n");

@@ -28,19 +28,33 @@ pub(crate) async fn run(args: RunArgs, context: &mut Context) -> Result<(), Fail
     if args.wait {
         return settled(&client, &workload, context).await;
     }
-    context.output.answer(&workload, || format!("{}  {}\n", workload.id, workload.name))
+    context.output.answer(&workload, || {
+        format!("{}  {}\n", workload.id, workload.name)
+    })
 }
 
 /// Waits until this generation runs or has ended, and says so.
-pub(super) async fn settled(client: &Client, workload: &Workload, context: &mut Context) -> Result<(), Failure> {
+pub(super) async fn settled(
+    client: &Client,
+    workload: &Workload,
+    context: &mut Context,
+) -> Result<(), Failure> {
     let progress = Progress::begin(format!("{} is {}", workload.name, workload.state));
     let seen = |now: &Workload| {
-        let why = now.message.as_ref().map(|why| format!(": {why}")).unwrap_or_default();
+        let why = now
+            .message
+            .as_ref()
+            .map(|why| format!(": {why}"))
+            .unwrap_or_default();
         progress.say(format!("{} is {}{why}", now.name, now.state));
         outcome::is_settled(now)
     };
-    let workload = client.wait_for(workload.id, workload.generation, seen).await?;
+    let workload = client
+        .wait_for(workload.id, workload.generation, seen)
+        .await?;
     drop(progress);
-    context.output.answer(&workload, || outcome::line(&workload))?;
+    context
+        .output
+        .answer(&workload, || outcome::line(&workload))?;
     outcome::verdict(&workload)
 }

@@ -21,11 +21,16 @@ pub(crate) struct ShowArgs {
 /// Shows it.
 pub(crate) async fn run(args: &ShowArgs, context: &mut Context) -> Result<(), Failure> {
     let workload = context.client()?.workload(&args.name).await?;
-    context.output.answer(&workload, || people(&workload, SystemClock.unix_ms()))
+    context
+        .output
+        .answer(&workload, || people(&workload, SystemClock.unix_ms()))
 }
 
 fn people(workload: &Workload, now_ms: u64) -> String {
-    let when = |at: Option<u64>| at.map(|at| format!("{} ({} ago)", stamp(at), age(at, now_ms))).unwrap_or_default();
+    let when = |at: Option<u64>| {
+        at.map(|at| format!("{} ({} ago)", stamp(at), age(at, now_ms)))
+            .unwrap_or_default()
+    };
     let list = |items: Vec<String>| items.join(", ");
     let state = match (workload.removing, workload.desired) {
         (true, _) => format!("{}, being removed", workload.state),
@@ -37,8 +42,15 @@ fn people(workload: &Workload, now_ms: u64) -> String {
         Some(observed) => format!(", its node is at {observed}"),
         None => ", its node has not reported yet".to_owned(),
     };
-    let attempt = if workload.attempt.0 > 1 { format!(", attempt {}", workload.attempt.0) } else { String::new() };
-    let error = workload.error.as_ref().map(|error| format!("{} ({})", error.message.trim_end(), error.code));
+    let attempt = if workload.attempt.0 > 1 {
+        format!(", attempt {}", workload.attempt.0)
+    } else {
+        String::new()
+    };
+    let error = workload
+        .error
+        .as_ref()
+        .map(|error| format!("{} ({})", error.message.trim_end(), error.code));
     let row = |key: &str, value: String| (key.to_owned(), value);
     let mut rows = vec![
         row("id", workload.id.to_string()),
@@ -46,19 +58,51 @@ fn people(workload: &Workload, now_ms: u64) -> String {
         row("state", state),
         row("why", workload.message.clone().unwrap_or_default()),
         row("error", error.unwrap_or_default()),
-        row("exit code", workload.exit_code.map(|code| code.to_string()).unwrap_or_default()),
+        row(
+            "exit code",
+            workload
+                .exit_code
+                .map(|code| code.to_string())
+                .unwrap_or_default(),
+        ),
         row("backend", workload.backend.to_string()),
         row("node", workload.node.clone()),
         row("command", quote::line(&workload.spec.command)),
-        row("ports", list(workload.ports.iter().map(|(name, port)| format!("{name} 127.0.0.1:{port}")).collect())),
+        row(
+            "ports",
+            list(
+                workload
+                    .ports
+                    .iter()
+                    .map(|(name, port)| format!("{name} 127.0.0.1:{port}"))
+                    .collect(),
+            ),
+        ),
     ];
-    rows.extend(workload.attributes.iter().map(|(name, value)| row(name, value.clone())));
+    rows.extend(
+        workload
+            .attributes
+            .iter()
+            .map(|(name, value)| row(name, value.clone())),
+    );
     rows.extend([
-        row("labels", list(workload.labels.iter().map(|(key, value)| format!("{key}={value}")).collect())),
+        row(
+            "labels",
+            list(
+                workload
+                    .labels
+                    .iter()
+                    .map(|(key, value)| format!("{key}={value}"))
+                    .collect(),
+            ),
+        ),
         row("created", when(Some(workload.created_at_ms))),
         row("started", when(workload.started_at_ms)),
         row("finished", when(workload.finished_at_ms)),
-        row("generation", format!("{}{attempt}{behind}", workload.generation)),
+        row(
+            "generation",
+            format!("{}{attempt}{behind}", workload.generation),
+        ),
     ]);
     pairs(rows)
 }
@@ -95,7 +139,10 @@ mod tests {
         let failed = json!({"state": "failed", "message": "gave up", "error": error, "observed_generation": 3});
         let text = people(&workload(failed), 0);
         assert!(text.contains("why:        gave up\n"), "{text}");
-        assert!(text.contains("error:      there is no program `x` (no-program)\n"), "{text}");
+        assert!(
+            text.contains("error:      there is no program `x` (no-program)\n"),
+            "{text}"
+        );
         assert!(text.contains("generation: 4, its node is at 3\n"), "{text}");
     }
 }

@@ -29,15 +29,24 @@ pub(crate) async fn run(args: &StopArgs, context: &mut Context) -> Result<(), Fa
             progress.say(format!("{} is {}", now.name, now.state));
             now.state.has_ended()
         };
-        let waited = tokio::time::timeout(args.ending.patience(), client.wait_for(id, generation, down)).await;
+        let waited = tokio::time::timeout(
+            args.ending.patience(),
+            client.wait_for(id, generation, down),
+        )
+        .await;
         workload = waited.map_err(|_| still(&workload.name, &args.ending))??;
     }
-    context.output.answer(&workload, || outcome::line(&workload))
+    context
+        .output
+        .answer(&workload, || outcome::line(&workload))
 }
 
 /// It goes on, and somebody should look.
 pub(super) fn still(name: impl std::fmt::Display, ending: &Ending) -> Failure {
     let patience = humantime::format_duration(ending.patience());
-    Failure::new(Exit::Unavailable, format!("{name} is not down after {patience}; the host goes on trying"))
-        .help(format!("`fleet-host workload show {name}` says why"))
+    Failure::new(
+        Exit::Unavailable,
+        format!("{name} is not down after {patience}; the host goes on trying"),
+    )
+    .help(format!("`fleet-host workload show {name}` says why"))
 }

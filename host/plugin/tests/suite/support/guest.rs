@@ -16,7 +16,10 @@ const EXPORTS: [(&str, &str); 11] = [
     ("fingerprint", ""),
     ("create", "i32"),
     ("start", OP_AND_HANDLE),
-    ("stop", "i32 i32 i32 i32 i64 i64 i32 i32 i32 i32 i32 i32 i32 i32 i32"),
+    (
+        "stop",
+        "i32 i32 i32 i32 i64 i64 i32 i32 i32 i32 i32 i32 i32 i32 i32",
+    ),
     ("kill", OP_AND_HANDLE),
     ("destroy", OP_AND_HANDLE),
     ("inspect", "i32 i32 i32"),
@@ -66,7 +69,10 @@ impl Guest {
     }
 
     pub(crate) fn manifest(&self, more: &str) -> String {
-        format!("name = \"{}\"\nkind = \"backend\"\nversion = \"{}\"\n{more}", self.name, self.version)
+        format!(
+            "name = \"{}\"\nkind = \"backend\"\nversion = \"{}\"\n{more}",
+            self.name, self.version
+        )
     }
 
     pub(crate) fn component(&self) -> Vec<u8> {
@@ -91,14 +97,28 @@ impl Guest {
         let mut words = vec![0_u32];
         for text in texts {
             words.extend([place, u32::try_from(text.len()).unwrap()]);
-            writeln!(core, "(data (i32.const {place}) \"{}\")", escaped(text.as_bytes())).unwrap();
+            writeln!(
+                core,
+                "(data (i32.const {place}) \"{}\")",
+                escaped(text.as_bytes())
+            )
+            .unwrap();
             place += u32::try_from(text.len()).unwrap().next_multiple_of(8);
         }
         words.splice(5..5, [1, 1016, 1]);
         let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        writeln!(core, "(data (i32.const 1016) \"\\01\")\n(data (i32.const 1024) \"{}\")", escaped(&bytes)).unwrap();
+        writeln!(
+            core,
+            "(data (i32.const 1016) \"\\01\")\n(data (i32.const 1024) \"{}\")",
+            escaped(&bytes)
+        )
+        .unwrap();
         for (name, params) in EXPORTS {
-            let default = if name == "describe" { "i32.const 1024" } else { ZERO };
+            let default = if name == "describe" {
+                "i32.const 1024"
+            } else {
+                ZERO
+            };
             let body = self.bodies.get(name).map_or(default, String::as_str);
             writeln!(
                 core,

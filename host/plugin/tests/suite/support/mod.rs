@@ -14,7 +14,9 @@ use std::time::Duration;
 
 use fleet_model::plugin::{Plugin, PluginState};
 use fleet_model::{Attempt, Generation, ItemKey, Name, NodeId, Op, Verb, WorkloadId};
-use fleet_plugin::{CompileCommand, Driver, Drivers, Grants, PluginHost, PluginHostOptions, VerifyOptions};
+use fleet_plugin::{
+    CompileCommand, Driver, Drivers, Grants, PluginHost, PluginHostOptions, VerifyOptions,
+};
 use fleet_seam::SystemClock;
 use tempfile::TempDir;
 
@@ -42,7 +44,10 @@ impl Machine {
             root,
             grants: String::new(),
             settings: BTreeMap::new(),
-            compile: CompileCommand { program: compiler(), args: Vec::new() },
+            compile: CompileCommand {
+                program: compiler(),
+                args: Vec::new(),
+            },
             processes: Arc::new(FakeProcesses::default()),
         }
     }
@@ -86,7 +91,9 @@ impl Machine {
             node_name: "here".to_owned(),
         })
         .unwrap();
-        tokio::time::timeout(Duration::from_secs(60), host.settled()).await.expect("the host settles");
+        tokio::time::timeout(Duration::from_secs(60), host.settled())
+            .await
+            .expect("the host settles");
         host
     }
 
@@ -106,12 +113,16 @@ impl Machine {
 
 /// The driver of an active plugin; panics with the reason of one that is not.
 pub(crate) fn driver(host: &PluginHost, name: &str) -> Arc<dyn Driver> {
-    host.driver(&name.parse().unwrap()).unwrap_or_else(|error| panic!("{error}"))
+    host.driver(&name.parse().unwrap())
+        .unwrap_or_else(|error| panic!("{error}"))
 }
 
 /// What the host says of a file.
 pub(crate) fn plugin(host: &PluginHost, file: &str) -> Plugin {
-    host.plugins().into_iter().find(|plugin| plugin.file == file).unwrap_or_else(|| panic!("no {file}"))
+    host.plugins()
+        .into_iter()
+        .find(|plugin| plugin.file == file)
+        .unwrap_or_else(|| panic!("no {file}"))
 }
 
 /// Why a file was refused.
@@ -141,17 +152,39 @@ pub(crate) fn op(verb: Verb) -> Op {
 
 /// A file of the shipped plugins: from `FLEET_PLUGINS_DIR`, else `plugins` in the target folder.
 pub(crate) fn shipped(file: &str) -> Vec<u8> {
-    let target = || Some(std::env::current_exe().ok()?.ancestors().nth(3)?.join("plugins"));
-    let folder = std::env::var_os("FLEET_PLUGINS_DIR").map(PathBuf::from).or_else(target).unwrap();
+    let target = || {
+        Some(
+            std::env::current_exe()
+                .ok()?
+                .ancestors()
+                .nth(3)?
+                .join("plugins"),
+        )
+    };
+    let folder = std::env::var_os("FLEET_PLUGINS_DIR")
+        .map(PathBuf::from)
+        .or_else(target)
+        .unwrap();
     fs::read(folder.join(file)).unwrap_or_else(|error| {
-        panic!("cannot read {file} in {}: {error}; run `cargo xtask build` first", folder.display())
+        panic!(
+            "cannot read {file} in {}: {error}; run `cargo xtask build` first",
+            folder.display()
+        )
     })
 }
 
 /// `examples/compile`, which cargo builds before it runs the tests.
 fn compiler() -> PathBuf {
     let test = std::env::current_exe().unwrap();
-    let program = test.parent().and_then(Path::parent).unwrap().join("examples/compile");
-    assert!(program.exists(), "{} is missing: cargo test builds it", program.display());
+    let program = test
+        .parent()
+        .and_then(Path::parent)
+        .unwrap()
+        .join("examples/compile");
+    assert!(
+        program.exists(),
+        "{} is missing: cargo test builds it",
+        program.display()
+    );
     program
 }

@@ -5,7 +5,8 @@ use std::sync::Mutex;
 
 use async_trait::async_trait;
 use fleet_capability::{
-    Caller, Launcher, ListedProcess, Open, Prepared, ProcessState, ProcessStatus, Processes, Request, Source,
+    Caller, Launcher, ListedProcess, Open, Prepared, ProcessState, ProcessStatus, Processes,
+    Request, Source,
 };
 use fleet_model::{Error, Op};
 use futures::StreamExt;
@@ -38,18 +39,44 @@ impl Processes for FakeProcesses {
         [("isolation".to_owned(), "none".to_owned())].into()
     }
 
-    async fn prepare(&self, caller: &Caller, _: &Launcher, op: &Op, request: Request) -> Result<Prepared, Error> {
-        self.note(format!("{} prepare {op} {} {:?}", caller.plugin, request.launcher, request.command));
-        Ok(Prepared { reference: format!("{}/{}.{}", request.workload, op.generation, op.attempt), kill_target: None })
+    async fn prepare(
+        &self,
+        caller: &Caller,
+        _: &Launcher,
+        op: &Op,
+        request: Request,
+    ) -> Result<Prepared, Error> {
+        self.note(format!(
+            "{} prepare {op} {} {:?}",
+            caller.plugin, request.launcher, request.command
+        ));
+        Ok(Prepared {
+            reference: format!("{}/{}.{}", request.workload, op.generation, op.attempt),
+            kill_target: None,
+        })
     }
 
-    async fn start(&self, caller: &Caller, op: &Op, reference: &str) -> Result<ProcessStatus, Error> {
+    async fn start(
+        &self,
+        caller: &Caller,
+        op: &Op,
+        reference: &str,
+    ) -> Result<ProcessStatus, Error> {
         self.note(format!("{} start {op} {reference}", caller.plugin));
         Ok(running())
     }
 
-    async fn signal(&self, caller: &Caller, op: &Op, reference: &str, signal: &str) -> Result<(), Error> {
-        self.note(format!("{} signal {op} {reference} {signal}", caller.plugin));
+    async fn signal(
+        &self,
+        caller: &Caller,
+        op: &Op,
+        reference: &str,
+        signal: &str,
+    ) -> Result<(), Error> {
+        self.note(format!(
+            "{} signal {op} {reference} {signal}",
+            caller.plugin
+        ));
         Ok(())
     }
 
@@ -78,6 +105,9 @@ impl Processes for FakeProcesses {
 
     async fn open(&self, caller: &Caller, reference: &str, what: Open) -> Result<Source, Error> {
         self.note(format!("{} open {reference} {what:?}", caller.plugin));
-        Ok(Source { output: futures::stream::empty().boxed(), input: None })
+        Ok(Source {
+            output: futures::stream::empty().boxed(),
+            input: None,
+        })
     }
 }

@@ -1,0 +1,236 @@
+//! The parts of a host, made and joined: stores, plugins, programs, a controller and a node, and
+//! between the two the same session protocol as between machines, over a pipe in memory.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use fleet_capability::{LocalProcesses, ShimCommand};
+use fleet_controller::{Controller, ControllerOptions, ControllerState, OpenError};
+use fleet_model::Name;
+use fleet_model::plugin::{Plugin, PluginState};
+use fleet_node::{Node, NodeOptions, NodeState, Readiness, machine_boot_id};
+use fleet_plugin::{CompileCommand, Drivers as _, PluginHost, PluginHostOptions};
+use fleet_protocol::transport::{MemoryListener, memory};
+use fleet_seam::{Clock, Entropy, Ids};
+use fleet_store::sqlite::Sqlite;
+use fleet_store::{Options, State, Store, StoreError};
+
+use super::grants::Granted;
+use crate::config::Settings;
+use crate::failure::{Failure, chain};
+use crate::workers::{COMPILE, SHIM};
+
+/// This very program, also after another was put in its place.
+const SELF: &str = "/proc/self/exe";
+
+/// Time and randomness of this process.
+#[derive(Clone)]
+pub(super) struct Seams {
+    pub(super) clock: Arc<dyn Clock>,
+    pub(super) entropy: Arc<dyn Entropy>,
+}
+
+/// All parts, not yet running.
+pub(super) struct Parts {
+    pub(super) controller: Controller,
+    pub(super) controller_store: Store<ControllerState>,
+    pub(super) node: Node,
+    pub(super) node_store: Store<NodeState>,
+    pub(super) plugins: Arc<PluginHost>,
+    pub(super) listener: MemoryListener,
+}
+
+/// Opens everything there is in the data folder.
+pub(super) async fn open(
+    settings: &Settings,
+    data: &Path,
+    plugins: &Path,
+    granted: &Granted,
+    token: String,
+    seams: &Seams,
+) -> Result<Parts, Failure> {
+    let Seams { clock, entropy } = seams.clone();
+    let ids = Ids::new(clock.clone(), entropy.clone());
+    let name = node_name();
+    let controller_store = store::<ControllerState>(&data.join("controller.db"), &ids).await?;
+    let node_store = store::<NodeState>(&data.join("node.db"), &ids).await?;
+
+    let shim = ShimCommand {
+        program: SELF.into(),
+        args: vec![SHIM.into()],
+    };
+    let processes = LocalProcesses::open(&data.join("workloads"), shim, clock.clone())?;
+    let files = processes.workspaces().clone();
+    let plugins = PluginHost::open(PluginHostOptions {
+        folder: plugins.to_path_buf(),
+        data: data.to_path_buf(),
+        cache: settings.cache.clone(),
+        grants: granted.grants.clone(),
+        grants_path: granted.path.clone(),
+        ceiling: settings.ceiling.clone(),
+        settings: settings.plugin_settings.clone(),
+        compile: CompileCommand {
+            program: SELF.into(),
+            args: vec![COMPILE.into()],
+        },
+        processes: Arc::new(processes),
+        clock: clock.clone(),
+        node_name: name.clone(),
+    })?;
+
+    let mut options = ControllerOptions::new(token, env!("CARGO_PKG_VERSION"));
+    options.heartbeat_ms = u64::try_from(settings.heartbeat.as_millis()).unwrap_or(u64::MAX);
+    let controller = Controller::open(
+        controller_store.clone(),
+        options,
+        clock.clone(),
+        entropy.clone(),
+    );
+    let controller = controller.await.map_err(|error| not_opened(&error))?;
+    let (dialer, listener) = memory();
+    let node = Node::open(
+        NodeOptions {
+            name,
+            labels: std::collections::BTreeMap::new(),
+            boot: machine_boot_id()?,
+        },
+        fleet_node::Parts {
+            store: node_store.clone(),
+            drivers: plugins.clone(),
+            files: Arc::new(files),
+            dialer: Arc::new(dialer),
+            clock,
+            entropy,
+        },
+    );
+    Ok(Parts {
+        controller,
+        controller_store,
+        node: node.await?,
+        node_store,
+        plugins,
+        listener,
+    })
+}
+
+async fn store<S: State>(path: &Path, ids: &Ids) -> Result<Store<S>, Failure> {
+    let refused = |error: StoreError| Failure::failed(chain(&error));
+    let disk = Sqlite::open::<S>(path, &ids.store().to_string())
+        .await
+        .map_err(refused)?;
+    Store::open(Arc::new(disk), Options::default())
+        .await
+        .map_err(refused)
+}
+
+fn not_opened(error: &OpenError) -> Failure {
+    match error {
+        OpenError::Heartbeat { .. } => {
+            Failure::usage(chain(error)).help("it is the key `heartbeat` of fleet-host.toml")
+        }
+        _ => Failure::failed(chain(error)),
+    }
+}
+
+/// The machine's name, as far as it is one.
+fn node_name() -> String {
+    let uname = rustix::system::uname();
+    let host = uname.nodename().to_string_lossy().to_lowercase();
+    let first = host.split('.').next().unwrap_or_default();
+    let plain: String = first
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(63)
+        .collect();
+    let name = plain.trim_matches('-');
+    if name.parse::<Name>().is_ok() {
+        name.to_owned()
+    } else {
+        "local".to_owned()
+    }
+}
+
+/// Why the host is not ready; nothing when it is. Plugins that were rejected are no reason, unless
+/// they are required.
+pub(super) fn reasons(required: &[Name], plugins: &[Plugin], node: &Readiness) -> Vec<String> {
+    let mut reasons = node.reasons();
+    reasons.extend(plugin_reasons(required, plugins));
+    reasons
+}
+
+fn plugin_reasons(required: &[Name], plugins: &[Plugin]) -> Vec<String> {
+    let loading = plugins.iter().filter(|plugin| !plugin.state.is_settled());
+    let mut reasons: Vec<String> = loading
+        .map(|plugin| {
+            format!(
+                "plugin {} is still being loaded ({})",
+                plugin.name, plugin.state
+            )
+        })
+        .collect();
+    for name in required {
+        let mut found = plugins
+            .iter()
+            .filter(|plugin| plugin.name == name.as_str())
+            .peekable();
+        if found.peek().is_none() {
+            reasons.push(format!("plugin {name} is required and was not found"));
+        } else if let Some(plugin) = found
+            .clone()
+            .find(|plugin| plugin.state == PluginState::Rejected)
+            && !found.any(|plugin| plugin.state == PluginState::Active)
+        {
+            let why = plugin.reason.as_deref().unwrap_or("no reason given");
+            reasons.push(format!("plugin {name} is required and was rejected: {why}"));
+        }
+    }
+    reasons
+}
+
+/// A closure for the API's `/ready`.
+pub(super) fn readiness(
+    required: Vec<Name>,
+    plugins: Arc<PluginHost>,
+    node: Arc<Readiness>,
+) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
+    Arc::new(move || reasons(&required, &plugins.plugins(), &node))
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn plugin(name: &str, state: &str) -> Plugin {
+        let fields = json!({"name": name, "kind": null, "version": null, "digest": null, "state": state, "reason": "why",
+            "usable": true, "file": "f"});
+        serde_json::from_value(fields).unwrap()
+    }
+
+    #[test]
+    fn only_loading_and_required_plugins_hold_readiness_back() {
+        let native: Name = "native".parse().unwrap();
+        let plugins = [plugin("native", "active"), plugin("junk", "rejected")];
+        assert!(plugin_reasons(&[native.clone()], &plugins).is_empty());
+        let loading = plugin_reasons(&[], &[plugin("native", "compiled")]);
+        assert_eq!(loading, ["plugin native is still being loaded (compiled)"]);
+        let rejected = plugin_reasons(&["junk".parse().unwrap()], &plugins);
+        assert_eq!(rejected, ["plugin junk is required and was rejected: why"]);
+        let missing = plugin_reasons(&["docker".parse().unwrap()], &plugins);
+        assert_eq!(missing, ["plugin docker is required and was not found"]);
+        // A newcomer that was refused beside an active one takes nothing away.
+        assert!(
+            plugin_reasons(
+                &[native],
+                &[plugin("native", "rejected"), plugin("native", "active")]
+            )
+            .is_empty()
+        );
+    }
+
+    #[test]
+    fn the_machine_has_a_name() {
+        node_name().parse::<Name>().unwrap();
+    }
+}

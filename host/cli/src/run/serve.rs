@@ -1,0 +1,307 @@
+//! The life of a host: up, ready, serving, stopping, and how it ends.
+//!
+//! * It serves as soon as its parts are open; the first screen is printed when it is ready.
+//! * The first Ctrl-C or SIGTERM stops it in order: no new requests, then the node, then the
+//!   controller, whose end ends the streams that clients follow, then the stores. A second one ends it
+//!   at once; nothing acknowledged is lost by that.
+//! * A store that has failed ends the process: what it acknowledged is safe, what comes after would
+//!   not be.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use fleet_client::{Client, ClientOptions, WorkloadQuery};
+use fleet_controller::ControllerState;
+use fleet_model::workload::{Workload, WorkloadState};
+use fleet_node::{NodeState, Readiness};
+use fleet_plugin::{Drivers as _, PluginHost};
+use fleet_seam::{SystemClock, SystemEntropy};
+use fleet_store::{Cause, Store};
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
+
+use super::data::DataFolder;
+use super::grants;
+use super::listen;
+use super::parts::{self, Parts, Seams};
+use super::screen::{Screen, stopping};
+use super::signals::Stop;
+use crate::app::Context;
+use crate::config::Settings;
+use crate::connect::DEFAULT_LISTEN;
+use crate::failure::{Exit, Failure, chain};
+use crate::folder;
+use crate::progress::Progress;
+
+/// How long an ordered stop may take before the rest is left to the operating system.
+const STOP: Duration = Duration::from_secs(15);
+/// How long the host waits for its own API's answer about workloads.
+const COUNT: Duration = Duration::from_secs(2);
+
+/// Runs a host until it is told to stop.
+pub(super) fn host(settings: Settings, context: &mut Context) -> Result<(), Failure> {
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::io("cannot set up the host", &error))?;
+    let outcome = runtime.block_on(live(&settings, context));
+    // What still blocks a thread is not worth waiting for: all that matters is on the disk.
+    runtime.shutdown_background();
+    outcome
+}
+
+async fn live(settings: &Settings, context: &mut Context) -> Result<(), Failure> {
+    let seams = Seams {
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+    };
+    let began_ms = seams.clock.boot_ms();
+    listen::check(settings.listen)?;
+    let Some(plugins) = &settings.plugins else {
+        return Err(Failure::usage("no plugin folder is named")
+            .help("name one: `fleet-host run --plugins DIR`"));
+    };
+    let data = DataFolder::take(&settings.data)?;
+    let mut stop = Stop::listen()?;
+    let listener = listen::listen(settings.listen).await?;
+    let address = listener
+        .local_addr()
+        .map_err(|error| Failure::io("cannot listen", &error))?;
+    let token = data.token(&*seams.entropy)?;
+    let granted = grants::find(settings.grants.as_deref(), data.path(), plugins)?;
+    let parts = parts::open(
+        settings,
+        data.path(),
+        plugins,
+        &granted,
+        token.clone(),
+        &seams,
+    )
+    .await?;
+
+    let url = format!("http://{address}");
+    let client = own_client(&url, token)?;
+    let command = command(settings, context, &url);
+    let mut running = Running::start(parts, listener, settings);
+    let progress = Progress::begin("loading plugins");
+    tokio::select! {
+        () = settled(running.plugins.clone(), running.readiness.clone()) => {}
+        end = running.failed() => return Err(end),
+        () = stop.wished() => {
+            drop(progress);
+            return ordered(running, &mut stop).await;
+        }
+    }
+    drop(progress);
+    let screen = Screen {
+        version: env!("CARGO_PKG_VERSION"),
+        ready_ms: seams.clock.boot_ms().saturating_sub(began_ms),
+        pid: std::process::id(),
+        url,
+        data: settings.data.display().to_string(),
+        plugins: running.plugins.plugins(),
+        grants: granted.grants.summary(),
+        grants_file: grants_file(settings),
+        grants_are_new: granted.is_new,
+        not_ready: (running.reasons)(),
+        workloads: workloads(&client).await.unwrap_or_default(),
+        command,
+    };
+    if context.output.is_json() {
+        heard(context.output.json_line(&screen))?;
+    } else {
+        heard(context.output.text(&screen.text()))?;
+    }
+    tokio::select! {
+        end = running.failed() => return Err(end),
+        () = stop.wished() => {}
+    }
+    if !context.output.is_json() {
+        let alive = workloads(&client)
+            .await
+            .map(|all| all.iter().filter(|one| is_alive(one)).count());
+        heard(context.output.text(&stopping(alive, &screen.command)))?;
+    }
+    ordered(running, &mut stop).await
+}
+
+/// A host does not end because nobody reads what it says.
+fn heard(outcome: Result<(), Failure>) -> Result<(), Failure> {
+    match outcome {
+        Err(failure) if failure.exit != Exit::Done => Err(failure),
+        _ => Ok(()),
+    }
+}
+
+/// Stops in order, unless somebody is in a hurry.
+async fn ordered(running: Running, stop: &mut Stop) -> Result<(), Failure> {
+    tokio::select! {
+        () = running.stop() => {}
+        () = stop.wished() => tracing::warn!("ended at once, as wished"),
+        () = tokio::time::sleep(STOP) => tracing::warn!("stopping took too long and was cut short"),
+    }
+    Ok(())
+}
+
+/// The parts at work.
+struct Running {
+    plugins: Arc<PluginHost>,
+    readiness: Arc<Readiness>,
+    reasons: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
+    /// Ends the API, the node and the controller, each on its own so that they end in order.
+    stops: [CancellationToken; 3],
+    tasks: [JoinHandle<()>; 3],
+    /// Returns when a store has failed.
+    broken: JoinHandle<(&'static str, Cause)>,
+    controller_store: Store<ControllerState>,
+    node_store: Store<NodeState>,
+}
+
+impl Running {
+    fn start(parts: Parts, listener: tokio::net::TcpListener, settings: &Settings) -> Self {
+        let Parts {
+            controller,
+            controller_store,
+            node,
+            node_store,
+            plugins,
+            listener: nodes,
+        } = parts;
+        let readiness = node.readiness();
+        let reasons = parts::readiness(
+            settings.required.clone(),
+            plugins.clone(),
+            readiness.clone(),
+        );
+        let stops: [CancellationToken; 3] = std::array::from_fn(|_| CancellationToken::new());
+        let [api_stop, node_stop, controller_stop] = stops.clone();
+        let router = controller.router(reasons.clone());
+        let api = tokio::spawn(async move {
+            let serve =
+                axum::serve(listener, router).with_graceful_shutdown(api_stop.cancelled_owned());
+            if let Err(error) = serve.await {
+                tracing::error!(%error, "the API has ended");
+            }
+        });
+        let sessions =
+            tokio::spawn(async move { controller.serve_nodes(nodes, controller_stop).await });
+        let node = tokio::spawn(node.run(node_stop));
+        let (controller_failed, node_failed) = (controller_store.clone(), node_store.clone());
+        let broken = tokio::spawn(async move {
+            tokio::select! {
+                cause = controller_failed.failed() => ("controller", cause),
+                cause = node_failed.failed() => ("node", cause),
+            }
+        });
+        Self {
+            plugins,
+            readiness,
+            reasons,
+            stops,
+            tasks: [api, node, sessions],
+            broken,
+            controller_store,
+            node_store,
+        }
+    }
+
+    /// Returns when a part has ended that should not have.
+    async fn failed(&mut self) -> Failure {
+        let [api, node, sessions] = &mut self.tasks;
+        let part = tokio::select! {
+            biased;
+            broken = &mut self.broken => return match broken {
+                Ok((role, cause)) => {
+                    Failure::failed(format!("the {role}'s store has failed: {}", chain(&*cause)))
+                        .help("nothing that was acknowledged is lost and workloads keep running: mend the disk, then start the host again")
+                }
+                Err(error) => Failure::failed(format!("the watch over the stores has ended: {error}")),
+            },
+            _ = api => "API",
+            _ = node => "node",
+            _ = sessions => "controller",
+        };
+        Failure::failed(format!("the {part} has ended by itself, which is a bug"))
+            .help("workloads keep running: start the host again, and see its log")
+    }
+
+    /// Stops in order.
+    async fn stop(self) {
+        let Self {
+            stops: [api_stop, node_stop, controller_stop],
+            tasks: [api, node, sessions],
+            broken,
+            ..
+        } = self;
+        broken.abort();
+        api_stop.cancel();
+        node_stop.cancel();
+        // A part that panicked has ended too.
+        let _ = node.await;
+        controller_stop.cancel();
+        let _ = sessions.await;
+        let _ = api.await;
+        self.controller_store.close().await;
+        self.node_store.close().await;
+    }
+}
+
+/// Returns when every plugin is in use or rejected and the node has its session: then the host is
+/// ready, or will not become so by itself.
+async fn settled(plugins: Arc<PluginHost>, readiness: Arc<Readiness>) {
+    plugins.settled().await;
+    let mut changes = readiness.changes();
+    while !readiness.reasons().is_empty() {
+        if changes.changed().await.is_err() {
+            return;
+        }
+    }
+}
+
+/// A client of this very host.
+fn own_client(url: &str, token: String) -> Result<Client, Failure> {
+    let mut options = ClientOptions::new(url);
+    options.token = Some(token);
+    Ok(Client::new(options)?)
+}
+
+/// All workloads; nothing where the API does not say so in time.
+async fn workloads(client: &Client) -> Option<Vec<Workload>> {
+    within(COUNT, client.workloads(&WorkloadQuery::default()))
+        .await?
+        .ok()
+}
+
+async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {
+    tokio::time::timeout(limit, work).await.ok()
+}
+
+/// Whether something of it runs, as far as is known.
+fn is_alive(workload: &Workload) -> bool {
+    use WorkloadState::{Running, Starting, Stopping, Unknown};
+    matches!(workload.state, Starting | Running | Stopping | Unknown)
+}
+
+/// How to call this program so that it finds this host.
+fn command(settings: &Settings, context: &Context, url: &str) -> Vec<String> {
+    let mut command = vec![context.program.clone()];
+    let default = folder::default_data(&context.environment).ok();
+    if default.as_ref() != Some(&settings.data) {
+        command.extend(["--data".to_owned(), settings.data.display().to_string()]);
+    }
+    if url != format!("http://{DEFAULT_LISTEN}") {
+        command.extend(["--server".to_owned(), url.to_owned()]);
+    }
+    command
+}
+
+/// Where the grants stand, in the words the data folder was named in.
+fn grants_file(settings: &Settings) -> String {
+    settings
+        .grants
+        .clone()
+        .unwrap_or_else(|| settings.data.join(grants::FILE))
+        .display()
+        .to_string()
+}
