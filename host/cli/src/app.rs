@@ -21,8 +21,6 @@ pub(crate) struct Context {
     pub(crate) environment: Environment,
     /// Where answers go.
     pub(crate) output: Output,
-    /// How this program was called, for lines to paste.
-    pub(crate) program: String,
 }
 
 impl Context {
@@ -34,10 +32,6 @@ impl Context {
 
 /// Does what was typed.
 pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
-    let program = arguments.first().map_or_else(
-        || "fleet-host".to_owned(),
-        |name| name.to_string_lossy().into_owned(),
-    );
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
         Err(error) => return not_parsed(&error),
@@ -47,7 +41,6 @@ pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
         global: cli.global,
         environment: Environment::of_process(),
         output,
-        program,
     };
     let exit = match dispatch(cli.command, &mut context) {
         Ok(()) => Exit::Done,
@@ -98,17 +91,16 @@ fn not_parsed(error: &clap::Error) -> ExitCode {
     })
 }
 
-/// A refused token is told with the place it came from.
+/// A refused token is told with the place it came from, which only this side knows.
 fn explained(mut failure: Failure, context: &Context) -> Failure {
     if failure.unauthenticated
         && let Some(place) = connect::token_place(&context.global, &context.environment)
     {
-        let found = if place.exists() {
-            "the token is the one in"
-        } else {
-            "there is none at"
+        let place = (place.display(), place.exists());
+        failure.message = match place {
+            (place, true) => format!("the host does not take the token in {place}"),
+            (place, false) => format!("the host asks for a token, and there is none at {place}"),
         };
-        failure.message = format!("{} ({found} {})", failure.message, place.display());
     }
     failure
 }
@@ -122,7 +114,6 @@ pub(crate) fn kept(global: Global) -> (Context, Kept) {
         global,
         environment: Environment::default(),
         output,
-        program: "fleet-host".into(),
     };
     (context, out)
 }

@@ -22,7 +22,7 @@ pub(crate) struct SpecArgs {
     /// A variable of its environment; may be repeated. Public: everybody who may ask for the workload sees it
     #[arg(long, value_name = "KEY=VALUE", value_parser = variable)]
     env: Vec<(String, String)>,
-    /// A named port, PORT_<NAME> in its environment and $(PORT_<NAME>) in its command; may be repeated.
+    /// A named port, `PORT_NAME` in its environment and `$(PORT_NAME)` in its command; may be repeated.
     /// INSIDE is the port inside the workload, where it has a network of its own
     #[arg(long, value_name = "NAME[=INSIDE]", value_parser = port)]
     port: Vec<(Name, u16)>,

@@ -9,10 +9,6 @@ use std::path::Path;
 use std::process::ExitCode;
 
 /// What makes this process a shim.
-#[cfg_attr(
-    not(feature = "node"),
-    expect(dead_code, reason = "only a node starts programs")
-)]
 pub(crate) const SHIM: &str = "shim";
 /// What makes this process a compiler.
 pub(crate) const COMPILE: &str = "compile";

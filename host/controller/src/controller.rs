@@ -8,6 +8,7 @@ use fleet_model::id::ParseIdError;
 use fleet_protocol::transport::Listener;
 use fleet_seam::{Clock, Entropy, Ids};
 use fleet_store::{Store, WriteError};
+use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Gate;
@@ -133,6 +134,25 @@ impl Controller {
     #[must_use]
     pub fn nodes_online(&self) -> usize {
         self.inner.registry.len()
+    }
+
+    /// Plugins that a node has said it is still loading: until it has said what became of them,
+    /// work for them is refused as `unavailable`.
+    #[must_use]
+    pub fn loading_plugins(&self) -> Vec<String> {
+        let snapshot = self.inner.store.snapshot();
+        let nodes = snapshot.state.nodes.values();
+        nodes
+            .flat_map(|node| &node.plugins)
+            .filter(|plugin| !plugin.state.is_settled())
+            .map(|plugin| plugin.name.clone())
+            .collect()
+    }
+
+    /// Changes whenever anything the controller knows does.
+    #[must_use]
+    pub fn changes(&self) -> watch::Receiver<u64> {
+        self.inner.store.changes()
     }
 }
 

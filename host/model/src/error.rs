@@ -65,7 +65,13 @@ pub struct Error {
 impl Error {
     /// An error of any kind.
     pub fn new(kind: ErrorKind, code: impl Into<String>, message: impl Into<String>) -> Self {
-        Self { kind, code: code.into(), message: message.into(), retry_after_ms: None, details: BTreeMap::new() }
+        Self {
+            kind,
+            code: code.into(),
+            message: message.into(),
+            retry_after_ms: None,
+            details: BTreeMap::new(),
+        }
     }
 
     /// [`ErrorKind::Invalid`].

@@ -27,7 +27,9 @@ pub fn expand(text: &str, variables: &BTreeMap<String, String>) -> Result<String
         let Some((name, after)) = body.split_once(')') else {
             return Err(Error::invalid(
                 "unclosed-variable",
-                format!("`{text}` has `$(` without `)`: close it, or write `$$(` for a literal `$(`"),
+                format!(
+                    "`{text}` has `$(` without `)`: close it, or write `$$(` for a literal `$(`"
+                ),
             ));
         };
         let Some(value) = variables.get(name) else {
@@ -45,7 +47,10 @@ fn unknown(name: &str, variables: &BTreeMap<String, String>) -> Error {
     let known = if known.is_empty() {
         "this workload has no named port; add one with --port NAME or in [ports]".to_owned()
     } else {
-        format!("known here: {}", known.into_iter().collect::<Vec<_>>().join(", "))
+        format!(
+            "known here: {}",
+            known.into_iter().collect::<Vec<_>>().join(", ")
+        )
     };
     Error::invalid(
         "unknown-variable",
@@ -81,7 +86,15 @@ mod tests {
         let error = expand("$(PORT_WEB)", &vars()).unwrap_err();
         assert_eq!(error.code, "unknown-variable");
         assert!(error.message.contains("PORT_HTTP"), "{error}");
-        assert_eq!(expand("$(PORT", &vars()).unwrap_err().code, "unclosed-variable");
-        assert!(expand("$(X)", &BTreeMap::new()).unwrap_err().message.contains("--port"));
+        assert_eq!(
+            expand("$(PORT", &vars()).unwrap_err().code,
+            "unclosed-variable"
+        );
+        assert!(
+            expand("$(X)", &BTreeMap::new())
+                .unwrap_err()
+                .message
+                .contains("--port")
+        );
     }
 }

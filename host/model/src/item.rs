@@ -65,7 +65,10 @@ impl ItemKey {
     /// The key of a workload's item.
     #[must_use]
     pub fn workload(id: crate::id::WorkloadId) -> Self {
-        Self { kind: workload_kind(), key: id.to_string() }
+        Self {
+            kind: workload_kind(),
+            key: id.to_string(),
+        }
     }
 }
 
@@ -87,7 +90,10 @@ impl FromStr for ItemKey {
 
     fn from_str(text: &str) -> Result<Self, NameError> {
         let (kind, key) = text.split_once('/').unwrap_or(("", text));
-        Ok(Self { kind: kind.parse()?, key: key.to_owned() })
+        Ok(Self {
+            kind: kind.parse()?,
+            key: key.to_owned(),
+        })
     }
 }
 
@@ -176,7 +182,10 @@ mod tests {
 
     #[test]
     fn an_item_key_reads_back() {
-        let key = ItemKey { kind: workload_kind(), key: "a/b".into() };
+        let key = ItemKey {
+            kind: workload_kind(),
+            key: "a/b".into(),
+        };
         assert_eq!(key.to_string().parse::<ItemKey>().unwrap(), key);
         assert!("nokind".parse::<ItemKey>().is_err());
     }

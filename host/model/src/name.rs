@@ -9,10 +9,14 @@ use serde::{Deserialize, Serialize};
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum NameError {
     /// Not a name.
-    #[error("`{0}` is not a name: use 1 to 63 of a-z, 0-9 and `-`, starting with a letter or digit, not ending with `-`")]
+    #[error(
+        "`{0}` is not a name: use 1 to 63 of a-z, 0-9 and `-`, starting with a letter or digit, not ending with `-`"
+    )]
     Name(String),
     /// Not a label key or value.
-    #[error("`{0}` is not a label key or value: use at most 128 of A-Z, a-z, 0-9, `-`, `_`, `.` and `/`, starting and ending with a letter or digit")]
+    #[error(
+        "`{0}` is not a label key or value: use at most 128 of A-Z, a-z, 0-9, `-`, `_`, `.` and `/`, starting and ending with a letter or digit"
+    )]
     Label(String),
 }
 
@@ -46,7 +50,11 @@ impl FromStr for Name {
             && text.starts_with(inner)
             && text.ends_with(inner)
             && text.chars().all(|c| inner(c) || c == '-');
-        if good { Ok(Self(text.to_owned())) } else { Err(NameError::Name(shorten(text))) }
+        if good {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NameError::Name(shorten(text)))
+        }
     }
 }
 
@@ -74,8 +82,14 @@ impl FromStr for Label {
             || (text.len() <= 128
                 && text.starts_with(edge)
                 && text.ends_with(edge)
-                && text.chars().all(|c| edge(c) || matches!(c, '-' | '_' | '.' | '/')));
-        if good { Ok(Self(text.to_owned())) } else { Err(NameError::Label(shorten(text))) }
+                && text
+                    .chars()
+                    .all(|c| edge(c) || matches!(c, '-' | '_' | '.' | '/')));
+        if good {
+            Ok(Self(text.to_owned()))
+        } else {
+            Err(NameError::Label(shorten(text)))
+        }
     }
 }
 
@@ -109,7 +123,11 @@ text!(Label);
 
 /// An error text stays readable whatever was typed.
 fn shorten(text: &str) -> String {
-    if text.chars().count() <= 80 { text.to_owned() } else { text.chars().take(80).chain(['…']).collect() }
+    if text.chars().count() <= 80 {
+        text.to_owned()
+    } else {
+        text.chars().take(80).chain(['…']).collect()
+    }
 }
 
 #[cfg(test)]
@@ -124,7 +142,10 @@ mod tests {
         for bad in ["", "-a", "a-", "Web", "a_b", "a.b", "ä", &"a".repeat(64)] {
             assert!(bad.parse::<Name>().is_err(), "{bad}");
         }
-        assert_eq!("http-alt".parse::<Name>().unwrap().as_variable(), "HTTP_ALT");
+        assert_eq!(
+            "http-alt".parse::<Name>().unwrap().as_variable(),
+            "HTTP_ALT"
+        );
     }
 
     #[test]
@@ -139,6 +160,13 @@ mod tests {
 
     #[test]
     fn an_endless_name_does_not_make_an_endless_error() {
-        assert!("A".repeat(1 << 20).parse::<Name>().unwrap_err().to_string().len() < 400);
+        assert!(
+            "A".repeat(1 << 20)
+                .parse::<Name>()
+                .unwrap_err()
+                .to_string()
+                .len()
+                < 400
+        );
     }
 }

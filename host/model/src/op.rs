@@ -58,7 +58,18 @@ pub struct Op {
 /// The one text form: `workload/wl_…@7.1:start`, with `#key` where a client gave one.
 impl fmt::Display for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}@{}.{}:{}", self.item, self.generation, self.attempt, self.verb.as_str())?;
-        if self.call.is_empty() { Ok(()) } else { write!(f, "#{}", self.call) }
+        write!(
+            f,
+            "{}@{}.{}:{}",
+            self.item,
+            self.generation,
+            self.attempt,
+            self.verb.as_str()
+        )?;
+        if self.call.is_empty() {
+            Ok(())
+        } else {
+            write!(f, "#{}", self.call)
+        }
     }
 }

@@ -22,13 +22,23 @@ pub(crate) struct Hub {
 
 impl Hub {
     pub(crate) fn new(context: Arc<Context>, stop: CancellationToken) -> Self {
-        Self { context, stop, tasks: TaskTracker::new(), wakes: Mutex::new(HashMap::new()) }
+        Self {
+            context,
+            stop,
+            tasks: TaskTracker::new(),
+            wakes: Mutex::new(HashMap::new()),
+        }
     }
 
     /// Starts a supervisor for every item that is recorded and not removed.
     pub(crate) fn resume(self: &Arc<Self>, mut recovered: BTreeMap<ItemKey, Observation>) {
         let snapshot = self.context.store.snapshot();
-        for record in snapshot.state.items.values().filter(|record| !record.removed) {
+        for record in snapshot
+            .state
+            .items
+            .values()
+            .filter(|record| !record.removed)
+        {
             let seen = recovered.remove(&record.item.id);
             self.start(&record.item.id, seen);
         }
@@ -56,7 +66,16 @@ impl Hub {
         drop(wakes);
         let (hub, key) = (self.clone(), key.clone());
         self.tasks.spawn(async move {
-            if supervise(hub.context.clone(), key.clone(), recovered, wake, hub.stop.clone()).await == Ended::Removed {
+            if supervise(
+                hub.context.clone(),
+                key.clone(),
+                recovered,
+                wake,
+                hub.stop.clone(),
+            )
+            .await
+                == Ended::Removed
+            {
                 hub.removed(&key);
             }
         });
@@ -73,7 +92,13 @@ impl Hub {
     }
 
     fn is_there(&self, key: &ItemKey) -> bool {
-        self.context.store.snapshot().state.items.get(key).is_some_and(|record| !record.removed)
+        self.context
+            .store
+            .snapshot()
+            .state
+            .items
+            .get(key)
+            .is_some_and(|record| !record.removed)
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<ItemKey, Arc<Notify>>> {

@@ -26,13 +26,20 @@ pub(crate) enum Verdict {
 pub(crate) fn judge(seen: Option<Seen>, at: Seen) -> Verdict {
     match seen {
         Some(seen) if seen.store != at.store => Verdict::Behind(seen),
-        Some(seen) if (at.incarnation, at.revision) < (seen.incarnation, seen.revision) => Verdict::Behind(seen),
+        Some(seen) if (at.incarnation, at.revision) < (seen.incarnation, seen.revision) => {
+            Verdict::Behind(seen)
+        }
         _ => Verdict::Accept,
     }
 }
 
 /// Judges a delta that says it follows `after`, in a session whose last statement was at `last`.
-pub(crate) fn judge_delta(seen: Option<Seen>, at: Seen, after: Revision, last: Option<Revision>) -> Verdict {
+pub(crate) fn judge_delta(
+    seen: Option<Seen>,
+    at: Seen,
+    after: Revision,
+    last: Option<Revision>,
+) -> Verdict {
     match judge(seen, at) {
         Verdict::Accept if last != Some(after) => Verdict::Gap,
         verdict => verdict,
@@ -77,7 +84,11 @@ mod tests {
     use super::*;
 
     fn at(store: u128, incarnation: u64, revision: u64) -> Seen {
-        Seen { store: StoreId::new(1, store), incarnation: Incarnation(incarnation), revision: Revision(revision) }
+        Seen {
+            store: StoreId::new(1, store),
+            incarnation: Incarnation(incarnation),
+            revision: Revision(revision),
+        }
     }
 
     #[test]
@@ -99,16 +110,31 @@ mod tests {
     #[test]
     fn a_delta_must_follow_the_last_statement() {
         let seen = at(1, 1, 5);
-        assert_eq!(judge_delta(Some(seen), at(1, 1, 7), Revision(5), Some(Revision(5))), Verdict::Accept);
-        assert_eq!(judge_delta(Some(seen), at(1, 1, 7), Revision(6), Some(Revision(5))), Verdict::Gap);
-        assert_eq!(judge_delta(Some(seen), at(1, 1, 7), Revision(5), None), Verdict::Gap);
-        assert_eq!(judge_delta(Some(seen), at(1, 1, 4), Revision(5), Some(Revision(5))), Verdict::Behind(seen));
+        assert_eq!(
+            judge_delta(Some(seen), at(1, 1, 7), Revision(5), Some(Revision(5))),
+            Verdict::Accept
+        );
+        assert_eq!(
+            judge_delta(Some(seen), at(1, 1, 7), Revision(6), Some(Revision(5))),
+            Verdict::Gap
+        );
+        assert_eq!(
+            judge_delta(Some(seen), at(1, 1, 7), Revision(5), None),
+            Verdict::Gap
+        );
+        assert_eq!(
+            judge_delta(Some(seen), at(1, 1, 4), Revision(5), Some(Revision(5))),
+            Verdict::Behind(seen)
+        );
     }
 
     #[test]
     fn a_lower_or_equal_generation_is_refused_also_after_removal() {
         let item = |generation, intent| Item {
-            id: ItemKey { kind: workload_kind(), key: "wl".into() },
+            id: ItemKey {
+                kind: workload_kind(),
+                key: "wl".into(),
+            },
             generation: Generation(generation),
             intent,
             grace_ms: None,

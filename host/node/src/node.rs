@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use fleet_model::{Error, Name, NodeId};
 use fleet_model::plugin::{PluginKind, PluginState};
+use fleet_model::{Error, Name, NodeId};
 use fleet_plugin::Drivers;
 use fleet_protocol::transport::Dialer;
 use fleet_seam::{Clock, Entropy, Ids};
@@ -72,9 +72,21 @@ impl Node {
     /// # Errors
     /// When the store cannot be written.
     pub async fn open(options: NodeOptions, parts: Parts) -> Result<Self, Error> {
-        let Parts { store, drivers, files, dialer, clock, entropy } = parts;
+        let Parts {
+            store,
+            drivers,
+            files,
+            dialer,
+            clock,
+            entropy,
+        } = parts;
         let ids = Ids::new(clock.clone(), entropy.clone());
-        let fresh = Identity { node: ids.node(), outbox: ids.store(), session: 0, seen: None };
+        let fresh = Identity {
+            node: ids.node(),
+            outbox: ids.store(),
+            session: 0,
+            seen: None,
+        };
         let identity = store
             .write(move |tx| -> Result<Identity, Infallible> {
                 if let Some(identity) = tx.get::<Identity>(&Identity::KEY) {
@@ -84,7 +96,12 @@ impl Node {
                 Ok(fresh)
             })
             .await
-            .map_err(|error| Error::unavailable("node-store", format!("the node's store cannot be written: {error}")))?;
+            .map_err(|error| {
+                Error::unavailable(
+                    "node-store",
+                    format!("the node's store cannot be written: {error}"),
+                )
+            })?;
         let context = Arc::new(Context {
             node: identity.node,
             name: options.name,
@@ -98,7 +115,11 @@ impl Node {
             entropy,
             board: Board::default(),
         });
-        Ok(Self { context, dialer, readiness: Arc::new(Readiness::default()) })
+        Ok(Self {
+            context,
+            dialer,
+            readiness: Arc::new(Readiness::default()),
+        })
     }
 
     /// Its id.
@@ -120,7 +141,13 @@ impl Node {
             recovered = recover(&self.context) => hub.resume(recovered),
             () = stop.cancelled() => return,
         }
-        let session = session::keep(self.context.clone(), hub.clone(), self.readiness, self.dialer, stop.clone());
+        let session = session::keep(
+            self.context.clone(),
+            hub.clone(),
+            self.readiness,
+            self.dialer,
+            stop.clone(),
+        );
         tokio::join!(session, sweep_backends(&self.context, &stop));
         hub.ended().await;
     }
@@ -132,7 +159,8 @@ async fn sweep_backends(context: &Arc<Context>, stop: &CancellationToken) {
     let mut swept = BTreeSet::<Name>::new();
     loop {
         for plugin in context.drivers.plugins() {
-            let active = plugin.state == PluginState::Active && plugin.kind == Some(PluginKind::Backend);
+            let active =
+                plugin.state == PluginState::Active && plugin.kind == Some(PluginKind::Backend);
             if let (true, Ok(name)) = (active, plugin.name.parse::<Name>())
                 && swept.insert(name.clone())
             {

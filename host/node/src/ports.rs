@@ -37,7 +37,11 @@ impl Candidates {
             .collect::<std::io::Result<_>>()
             .map(Self)
             .map_err(|error| {
-                Error::new(fleet_model::ErrorKind::Exhausted, "no-free-port", format!("no free port on loopback: {error}"))
+                Error::new(
+                    fleet_model::ErrorKind::Exhausted,
+                    "no-free-port",
+                    format!("no free port on loopback: {error}"),
+                )
             })
     }
 
@@ -50,7 +54,11 @@ impl Candidates {
 /// How many candidates make sure that enough are left when some belong to workloads that do not
 /// listen at this moment.
 pub(crate) fn candidates_for(wanted: usize, taken: usize) -> usize {
-    if wanted == 0 { 0 } else { wanted + taken.min(16) }
+    if wanted == 0 {
+        0
+    } else {
+        wanted + taken.min(16)
+    }
 }
 
 /// Chooses: what the workload had, the fixed number, or a free one nobody else was given.
@@ -69,9 +77,15 @@ pub(crate) fn choose(
         .iter()
         .map(|(name, inside)| {
             let fixed = (network == Network::Shared && *inside != 0).then_some(*inside);
-            let port = fixed.or_else(|| had.get(name).copied()).or_else(|| free.next());
+            let port = fixed
+                .or_else(|| had.get(name).copied())
+                .or_else(|| free.next());
             port.map(|port| (name.clone(), port)).ok_or_else(|| {
-                Error::new(fleet_model::ErrorKind::Exhausted, "no-free-port", "no free port on loopback was left")
+                Error::new(
+                    fleet_model::ErrorKind::Exhausted,
+                    "no-free-port",
+                    "no free port on loopback was left",
+                )
             })
         })
         .collect()
@@ -81,7 +95,11 @@ pub(crate) fn choose(
 pub(crate) fn describe(wanted: &BTreeMap<Name, u16>, chosen: &BTreeMap<Name, u16>) -> Vec<Port> {
     chosen
         .iter()
-        .map(|(name, host)| Port { name: name.clone(), inside: wanted.get(name).copied().unwrap_or(0), host: *host })
+        .map(|(name, host)| Port {
+            name: name.clone(),
+            inside: wanted.get(name).copied().unwrap_or(0),
+            host: *host,
+        })
         .collect()
 }
 
@@ -90,19 +108,49 @@ mod tests {
     use super::*;
 
     fn ports(list: &[(&str, u16)]) -> BTreeMap<Name, u16> {
-        list.iter().map(|(name, port)| (name.parse().unwrap(), *port)).collect()
+        list.iter()
+            .map(|(name, port)| (name.parse().unwrap(), *port))
+            .collect()
     }
 
     #[test]
     fn a_port_is_fixed_kept_or_free() {
         let taken = BTreeSet::from([5000]);
-        let choose = |wanted, had, network| choose(&ports(wanted), &ports(had), network, &[5000, 5001, 5002], &taken);
-        assert_eq!(choose(&[("a", 0)], &[], Network::Shared).unwrap(), ports(&[("a", 5001)]));
-        assert_eq!(choose(&[("a", 0)], &[("a", 7)], Network::Shared).unwrap(), ports(&[("a", 7)]));
-        assert_eq!(choose(&[("a", 80)], &[("a", 7)], Network::Shared).unwrap(), ports(&[("a", 80)]));
-        assert_eq!(choose(&[("a", 80)], &[], Network::Mapped).unwrap(), ports(&[("a", 5001)]));
-        assert_eq!(choose(&[("a", 0), ("b", 0)], &[], Network::Shared).unwrap(), ports(&[("a", 5001), ("b", 5002)]));
-        assert_eq!(choose(&[("a", 0), ("b", 0), ("c", 0)], &[], Network::Shared).unwrap_err().code, "no-free-port");
+        let choose = |wanted, had, network| {
+            choose(
+                &ports(wanted),
+                &ports(had),
+                network,
+                &[5000, 5001, 5002],
+                &taken,
+            )
+        };
+        assert_eq!(
+            choose(&[("a", 0)], &[], Network::Shared).unwrap(),
+            ports(&[("a", 5001)])
+        );
+        assert_eq!(
+            choose(&[("a", 0)], &[("a", 7)], Network::Shared).unwrap(),
+            ports(&[("a", 7)])
+        );
+        assert_eq!(
+            choose(&[("a", 80)], &[("a", 7)], Network::Shared).unwrap(),
+            ports(&[("a", 80)])
+        );
+        assert_eq!(
+            choose(&[("a", 80)], &[], Network::Mapped).unwrap(),
+            ports(&[("a", 5001)])
+        );
+        assert_eq!(
+            choose(&[("a", 0), ("b", 0)], &[], Network::Shared).unwrap(),
+            ports(&[("a", 5001), ("b", 5002)])
+        );
+        assert_eq!(
+            choose(&[("a", 0), ("b", 0), ("c", 0)], &[], Network::Shared)
+                .unwrap_err()
+                .code,
+            "no-free-port"
+        );
     }
 
     #[test]

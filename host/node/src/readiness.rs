@@ -14,7 +14,11 @@ pub struct Readiness {
 
 impl Default for Readiness {
     fn default() -> Self {
-        Self { session: AtomicBool::new(false), synced: AtomicBool::new(false), changed: watch::Sender::new(0) }
+        Self {
+            session: AtomicBool::new(false),
+            synced: AtomicBool::new(false),
+            changed: watch::Sender::new(0),
+        }
     }
 }
 

@@ -15,23 +15,40 @@ use crate::state::{Record, Run};
 ///
 /// # Errors
 /// `invalid` for a variable that stands for nothing.
-pub(crate) fn workload(context: &Context, record: &Record, run: &Run, intent: &WorkloadIntent) -> Result<Workload, Error> {
-    let id: WorkloadId = record
-        .item
-        .id
-        .key
-        .parse()
-        .map_err(|error: fleet_model::id::ParseIdError| Error::internal("workload-id", error.to_string()))?;
+pub(crate) fn workload(
+    context: &Context,
+    record: &Record,
+    run: &Run,
+    intent: &WorkloadIntent,
+) -> Result<Workload, Error> {
+    let id: WorkloadId =
+        record
+            .item
+            .id
+            .key
+            .parse()
+            .map_err(|error: fleet_model::id::ParseIdError| {
+                Error::internal("workload-id", error.to_string())
+            })?;
     let spec = &intent.spec;
     let port_variables = record
         .ports
         .iter()
         .map(|(name, host)| {
-            let inside = spec.ports.get(name).copied().filter(|inside| *inside != 0).unwrap_or(*host);
+            let inside = spec
+                .ports
+                .get(name)
+                .copied()
+                .filter(|inside| *inside != 0)
+                .unwrap_or(*host);
             (format!("PORT_{}", name.as_variable()), inside.to_string())
         })
         .collect::<BTreeMap<_, _>>();
-    let command = spec.command.iter().map(|part| expand(part, &port_variables)).collect::<Result<_, _>>()?;
+    let command = spec
+        .command
+        .iter()
+        .map(|part| expand(part, &port_variables))
+        .collect::<Result<_, _>>()?;
     let mut env = spec
         .env
         .iter()
@@ -50,7 +67,11 @@ pub(crate) fn workload(context: &Context, record: &Record, run: &Run, intent: &W
         command,
         env,
         ports: ports::describe(&spec.ports, &record.ports),
-        labels: spec.labels.iter().map(|(key, value)| (key.to_string(), value.to_string())).collect(),
+        labels: spec
+            .labels
+            .iter()
+            .map(|(key, value)| (key.to_string(), value.to_string()))
+            .collect(),
         config: serde_json::Value::Object(spec.config.clone()),
     })
 }

@@ -141,6 +141,9 @@ impl Stage {
     /// Whether nothing of it runs and nothing will.
     #[must_use]
     pub fn is_over(&self) -> bool {
-        matches!(self, Self::Ended { .. } | Self::Failed { .. } | Self::Lost { .. })
+        matches!(
+            self,
+            Self::Ended { .. } | Self::Failed { .. } | Self::Lost { .. }
+        )
     }
 }

@@ -38,7 +38,11 @@ pub(crate) async fn serve(context: Arc<Context>, mut acceptor: Acceptor) {
 
 async fn answer(context: Arc<Context>, mut pending: Pending) {
     let done = match pending.request().await {
-        Ok(Request::Logs { item, generation, options }) => logs(&context, pending, &item, generation, options).await,
+        Ok(Request::Logs {
+            item,
+            generation,
+            options,
+        }) => logs(&context, pending, &item, generation, options).await,
         Err(error) => Err(error),
     };
     if let Err(error) = done {
@@ -54,7 +58,16 @@ async fn logs(
     options: LogOptions,
 ) -> io::Result<()> {
     let opened = match made(context, item, generation).await {
-        Ok((driver, handle)) => Log { context, item, driver, handle }.open(&options).await,
+        Ok((driver, handle)) => {
+            Log {
+                context,
+                item,
+                driver,
+                handle,
+            }
+            .open(&options)
+            .await
+        }
         Err(error) => Err(error),
     };
     match opened {
@@ -64,23 +77,38 @@ async fn logs(
 }
 
 /// The backend and handle of a workload's run, waiting for one that is being made.
-async fn made(context: &Context, item: &ItemKey, generation: Generation) -> Result<(Arc<dyn Driver>, Handle), Error> {
+async fn made(
+    context: &Context,
+    item: &ItemKey,
+    generation: Generation,
+) -> Result<(Arc<dyn Driver>, Handle), Error> {
     let mut commits = context.store.changes();
     let deadline = context.clock.sleep(MAKING);
     tokio::pin!(deadline);
     loop {
         let snapshot = context.store.snapshot();
-        let record = snapshot.state.items.get(item).map(AsRef::as_ref).filter(|record| !record.removed);
+        let record = snapshot
+            .state
+            .items
+            .get(item)
+            .map(AsRef::as_ref)
+            .filter(|record| !record.removed);
         match record {
             Some(record) if record.item.generation > generation => {
-                return Err(Error::conflict("controller-behind", "this node has seen a newer intent than its controller states"));
+                return Err(Error::conflict(
+                    "controller-behind",
+                    "this node has seen a newer intent than its controller states",
+                ));
             }
             Some(Record { run: Some(run), .. }) => {
                 if let Some(handle) = &run.handle {
                     return Ok((context.drivers.driver(&run.backend)?, handle.clone()));
                 }
                 if run.stage.is_over() {
-                    return Err(Error::not_found("no-log", "it was never started, so there is no log"));
+                    return Err(Error::not_found(
+                        "no-log",
+                        "it was never started, so there is no log",
+                    ));
                 }
             }
             Some(_) | None => {}
@@ -104,13 +132,24 @@ struct Log<'a> {
 
 impl Log<'_> {
     async fn open(self, options: &LogOptions) -> Result<(Self, Source), Error> {
-        let source = self.driver.logs(&self.handle, &output(options, options.cursor.clone(), options.follow)).await?;
+        let source = self
+            .driver
+            .logs(
+                &self.handle,
+                &output(options, options.cursor.clone(), options.follow),
+            )
+            .await?;
         Ok((self, source))
     }
 
     /// Copies lines until the log ends. A followed log ends when its program has ended and all it
     /// printed has been read: the rest is then read to its end, from the last line's cursor.
-    async fn copy(self, mut source: Source, options: &LogOptions, mut stream: BulkStream) -> io::Result<()> {
+    async fn copy(
+        self,
+        mut source: Source,
+        options: &LogOptions,
+        mut stream: BulkStream,
+    ) -> io::Result<()> {
         let mut cursor = options.cursor.clone();
         let mut sent_any = false;
         if options.follow {
@@ -143,8 +182,15 @@ impl Log<'_> {
                 // A log that cannot be resumed has been followed as far as it can be.
                 return stream.finish().await;
             }
-            let rest = LogOptions { tail: if sent_any { None } else { options.tail }, ..options.clone() };
-            match self.driver.logs(&self.handle, &output(&rest, cursor, false)).await {
+            let rest = LogOptions {
+                tail: if sent_any { None } else { options.tail },
+                ..options.clone()
+            };
+            match self
+                .driver
+                .logs(&self.handle, &output(&rest, cursor, false))
+                .await
+            {
                 Ok(rest) => source = rest,
                 Err(error) => return fail(stream, &error).await,
             }
@@ -163,9 +209,16 @@ impl Log<'_> {
         let mut commits = self.context.store.changes();
         loop {
             let snapshot = self.context.store.snapshot();
-            let running = snapshot.state.items.get(self.item).and_then(|record| record.run.as_ref()).is_some_and(|run| {
-                !run.stage.is_over() && (run.handle.as_ref() == Some(&self.handle) || matches!(run.stage, Stage::Created | Stage::Started))
-            });
+            let running = snapshot
+                .state
+                .items
+                .get(self.item)
+                .and_then(|record| record.run.as_ref())
+                .is_some_and(|run| {
+                    !run.stage.is_over()
+                        && (run.handle.as_ref() == Some(&self.handle)
+                            || matches!(run.stage, Stage::Created | Stage::Started))
+                });
             if !running || commits.changed().await.is_err() {
                 return;
             }
@@ -179,13 +232,24 @@ async fn fail(mut stream: BulkStream, error: &Error) -> io::Result<()> {
 }
 
 fn output(options: &LogOptions, cursor: Option<String>, follow: bool) -> OutputOptions {
-    OutputOptions { follow, since_ms: options.since_ms, tail: if cursor.is_some() { None } else { options.tail }, cursor }
+    OutputOptions {
+        follow,
+        since_ms: options.since_ms,
+        tail: if cursor.is_some() { None } else { options.tail },
+        cursor,
+    }
 }
 
 /// One frame as one or more of the stream's, none of them over its limit.
 fn lines(frame: Frame) -> impl Iterator<Item = Bytes> {
     const MOST: usize = MAX_FRAME_BYTES / 2;
-    let Frame { stream, time_us, mut bytes, complete, cursor } = frame;
+    let Frame {
+        stream,
+        time_us,
+        mut bytes,
+        complete,
+        cursor,
+    } = frame;
     let mut cursor = Some(cursor.unwrap_or_default());
     let stream = match stream {
         Stream::Stdout => LogStream::Stdout,
@@ -222,7 +286,11 @@ mod tests {
 
     #[test]
     fn a_large_frame_is_split_without_loss_and_keeps_its_cursor_at_the_end() {
-        let bytes = Bytes::from((0..3 * MAX_FRAME_BYTES).map(|i| i as u8).collect::<Vec<_>>());
+        let bytes = Bytes::from(
+            (0..3 * MAX_FRAME_BYTES)
+                .map(|i| i as u8)
+                .collect::<Vec<_>>(),
+        );
         let frame = |bytes: &Bytes| Frame {
             stream: Stream::Stderr,
             time_us: Some(5),
@@ -230,11 +298,23 @@ mod tests {
             complete: true,
             cursor: Some("1.2".into()),
         };
-        let parts: Vec<_> = lines(frame(&bytes)).map(|part| decode(part).unwrap()).collect();
-        assert_eq!(parts.iter().flat_map(|part| part.bytes.to_vec()).collect::<Vec<_>>(), bytes);
+        let parts: Vec<_> = lines(frame(&bytes))
+            .map(|part| decode(part).unwrap())
+            .collect();
+        assert_eq!(
+            parts
+                .iter()
+                .flat_map(|part| part.bytes.to_vec())
+                .collect::<Vec<_>>(),
+            bytes
+        );
         let (last, before) = parts.split_last().unwrap();
         assert!(last.complete && last.cursor == "1.2");
-        assert!(before.iter().all(|part| !part.complete && part.cursor.is_empty()));
+        assert!(
+            before
+                .iter()
+                .all(|part| !part.complete && part.cursor.is_empty())
+        );
         assert_eq!(lines(frame(&Bytes::new())).count(), 1);
     }
 }

@@ -30,7 +30,9 @@ pub(crate) enum Verdict {
 
 /// Judges one runtime by the record of its item.
 pub(crate) fn judge(record: Option<&Record>, generation: Generation) -> Verdict {
-    let Some(record) = record else { return Verdict::Foreign };
+    let Some(record) = record else {
+        return Verdict::Foreign;
+    };
     let newest = record.item.generation;
     match &record.run {
         // Its own run, or the try before an unanswered `create`, which the same op finds again.
@@ -44,7 +46,9 @@ pub(crate) fn judge(record: Option<&Record>, generation: Generation) -> Verdict 
 
 /// Sweeps once over one backend.
 pub(crate) async fn sweep(context: &Arc<Context>, backend: &Name) {
-    let Ok(driver) = context.drivers.driver(backend) else { return };
+    let Ok(driver) = context.drivers.driver(backend) else {
+        return;
+    };
     let mut cursor: Option<String> = None;
     loop {
         let (entries, next) = match driver.list(cursor.as_deref(), PAGE).await {
@@ -69,19 +73,37 @@ async fn one(context: &Arc<Context>, backend: &Name, listed: &Listed) {
     if !listed.node.is_empty() && listed.node != context.node.to_string() {
         return;
     }
-    let item = ItemKey { kind: workload_kind(), key: listed.workload.clone() };
+    let item = ItemKey {
+        kind: workload_kind(),
+        key: listed.workload.clone(),
+    };
     let snapshot = context.store.snapshot();
-    match judge(snapshot.state.items.get(&item).map(AsRef::as_ref), listed.generation) {
+    match judge(
+        snapshot.state.items.get(&item).map(AsRef::as_ref),
+        listed.generation,
+    ) {
         Verdict::Keep => {}
         Verdict::Foreign => {
             tracing::warn!(%backend, workload = %listed.workload, "found a runtime that this node has no record of; it is left alone");
         }
         Verdict::Orphan(generation) => {
-            let Ok(driver) = context.drivers.driver(backend) else { return };
-            let op = Op { item, generation, attempt: Attempt(0), verb: Verb::Destroy, call: String::new() };
+            let Ok(driver) = context.drivers.driver(backend) else {
+                return;
+            };
+            let op = Op {
+                item,
+                generation,
+                attempt: Attempt(0),
+                verb: Verb::Destroy,
+                call: String::new(),
+            };
             match driver.destroy(&op, &listed.handle).await {
-                Ok(()) => tracing::info!(%backend, workload = %listed.workload, "destroyed an orphan"),
-                Err(error) => tracing::warn!(%backend, workload = %listed.workload, %error, "an orphan could not be destroyed"),
+                Ok(()) => {
+                    tracing::info!(%backend, workload = %listed.workload, "destroyed an orphan")
+                }
+                Err(error) => {
+                    tracing::warn!(%backend, workload = %listed.workload, %error, "an orphan could not be destroyed")
+                }
             }
         }
     }
@@ -97,7 +119,10 @@ mod tests {
     fn record(generation: u64, removed: bool, run: Option<u64>) -> Record {
         Record {
             item: Item {
-                id: ItemKey { kind: workload_kind(), key: "wl".into() },
+                id: ItemKey {
+                    kind: workload_kind(),
+                    key: "wl".into(),
+                },
                 generation: Generation(generation),
                 intent: None,
                 grace_ms: None,
@@ -135,7 +160,11 @@ mod tests {
             (Some(record(7, true, None)), 5, orphan(7)),
             (Some(record(7, true, None)), 7, orphan(7)),
         ] {
-            assert_eq!(judge(known.as_ref(), Generation(listed)), verdict, "{known:?} {listed}");
+            assert_eq!(
+                judge(known.as_ref(), Generation(listed)),
+                verdict,
+                "{known:?} {listed}"
+            );
         }
     }
 }

@@ -1,12 +1,13 @@
 //! The manifest: what a plugin is, what it asks for, what its settings may be.
 //!
 //! `NAME.toml` beside `NAME.wasm`. It only *requests*; what it gets is decided in
-//! [`crate::permission`]. An unknown key is refused with its line, so that a typing error is an
+//! `permission`. An unknown key is refused with its line, so that a typing error is an
 //! answer and not a capability that is silently missing.
 
 use std::collections::BTreeSet;
 
 use fleet_model::Name;
+use fleet_model::name::NameError;
 use fleet_model::plugin::PluginKind;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -57,7 +58,48 @@ pub struct Requests {
 #[serde(deny_unknown_fields, default)]
 pub struct ProcessRequest {
     /// The launchers it wants to go through.
-    pub launchers: BTreeSet<Name>,
+    pub launchers: BTreeSet<LauncherRequest>,
+}
+
+impl ProcessRequest {
+    /// Whether it asks for the launcher of this name.
+    #[must_use]
+    pub fn asks(&self, launcher: &Name) -> bool {
+        self.launchers.contains(&LauncherRequest::Any)
+            || self
+                .launchers
+                .contains(&LauncherRequest::Named(launcher.clone()))
+    }
+
+    /// The launchers it asks for by name.
+    pub fn named(&self) -> impl Iterator<Item = &Name> {
+        self.launchers.iter().filter_map(|request| match request {
+            LauncherRequest::Named(name) => Some(name),
+            LauncherRequest::Any => None,
+        })
+    }
+}
+
+/// One launcher a manifest asks for.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
+#[serde(try_from = "String")]
+pub enum LauncherRequest {
+    /// `"*"`: whichever the operator grants, by whatever name.
+    Any,
+    /// This one.
+    Named(Name),
+}
+
+impl TryFrom<String> for LauncherRequest {
+    type Error = NameError;
+
+    fn try_from(text: String) -> Result<Self, NameError> {
+        if text == "*" {
+            Ok(Self::Any)
+        } else {
+            text.parse().map(Self::Named)
+        }
+    }
 }
 
 /// What one call of a plugin may use.

@@ -16,7 +16,7 @@ use fleet_model::{Error, Name};
 
 use crate::digest::Digest;
 use crate::grants::{Ceiling, Grant, describe};
-use crate::manifest::Requests;
+use crate::manifest::{LauncherRequest, Requests};
 
 /// Something that stands behind a grant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -67,6 +67,8 @@ pub(crate) struct Permissions {
     grants_path: PathBuf,
     verdicts: BTreeMap<Need, Verdict>,
     launchers: BTreeMap<Name, Launcher>,
+    /// Whether it asks for whichever launchers are granted.
+    asks_for_any: bool,
 }
 
 /// Who asks, and where its grant would stand.
@@ -138,22 +140,15 @@ pub(crate) fn effective(
     let allowed = ceiling
         .and_then(|ceiling| ceiling.process.as_ref())
         .map(|process| &process.launchers);
-    let names: BTreeSet<&Name> = requests
-        .process
-        .launchers
-        .iter()
-        .chain(granted.keys())
-        .collect();
+    let names: BTreeSet<&Name> = requests.process.named().chain(granted.keys()).collect();
     let mut launchers = BTreeMap::new();
     for name in names {
         let launcher = granted.get(name);
         let verdict = Verdict {
-            requested: requests.process.launchers.contains(name),
+            requested: requests.process.asks(name),
             granted: launcher.map(describe),
             above_ceiling: allowed.is_some_and(|allowed| !allowed.contains(name)),
-            remedy: remedy(format!(
-                "[{plugin}.process.launchers.{name}]\nexecutable = \"/path/of/the/program\"   # or any = true"
-            )),
+            remedy: remedy(launcher_lines(plugin, name)),
         };
         if let Some(launcher) = launcher.filter(|_| verdict.is_effective()) {
             launchers.insert(name.clone(), launcher.clone());
@@ -165,6 +160,7 @@ pub(crate) fn effective(
         grants_path: subject.grants_path.to_owned(),
         verdicts,
         launchers,
+        asks_for_any: requests.process.launchers.contains(&LauncherRequest::Any),
     }
 }
 
@@ -176,6 +172,7 @@ impl Permissions {
             grants_path: PathBuf::new(),
             verdicts: BTreeMap::new(),
             launchers: BTreeMap::new(),
+            asks_for_any: false,
         }
     }
 
@@ -237,17 +234,22 @@ impl Permissions {
                 .map(|(_, v)| v),
             need => self.verdicts.get(need),
         };
-        let error = match verdict {
-            Some(verdict) if verdict.requested && verdict.granted.is_none() => Error::denied(
+        let missing = |remedy: &str| {
+            Error::denied(
                 "not-granted",
-                format!(
-                    "`{plugin}` is not granted `{need}`: add to {file}\n{}",
-                    verdict.remedy
-                ),
+                format!("`{plugin}` is not granted `{need}`: add to {file}\n{remedy}"),
             )
-            .with("remedy", &verdict.remedy)
-            .with("file", file),
-            Some(verdict) if verdict.requested => Error::denied(
+            .with("remedy", remedy)
+            .with("file", file)
+        };
+        let error = match (verdict, need) {
+            (Some(verdict), _) if verdict.requested && verdict.granted.is_none() => {
+                missing(&verdict.remedy)
+            }
+            (None, Need::Launcher(name)) if self.asks_for_any => {
+                missing(&launcher_lines(plugin, name))
+            }
+            (Some(verdict), _) if verdict.requested => Error::denied(
                 "above-ceiling",
                 format!(
                     "`{plugin}` is granted `{need}`, but the [ceiling] of this node's fleet-host.toml forbids it"
@@ -262,6 +264,45 @@ impl Permissions {
         };
         error.with("plugin", plugin).with("capability", need)
     }
+}
+
+impl Permissions {
+    /// A launcher's own refusal, with the lines of one that would start the program.
+    pub(crate) fn with_launcher_lines(&self, error: Error, program: &str) -> Error {
+        let file_name = Path::new(program)
+            .file_name()
+            .unwrap_or_default()
+            .to_string_lossy();
+        let plain: String = file_name
+            .to_lowercase()
+            .chars()
+            .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+            .take(63)
+            .collect();
+        let Ok(name) = plain.trim_matches('-').parse::<Name>() else {
+            return error;
+        };
+        let path = if program.starts_with('/') {
+            program.to_owned()
+        } else {
+            format!("/path/of/{program}")
+        };
+        let plugin = &self.plugin;
+        let remedy = format!("[{plugin}.process.launchers.{name}]\nexecutable = \"{path}\"");
+        let message = format!(
+            "{error}; a launcher of its own would be, in {}\n{remedy}\nnamed by the workload: [config] launcher = \"{name}\"",
+            self.grants_path.display()
+        );
+        Error { message, ..error }
+            .with("remedy", remedy)
+            .with("file", self.grants_path.display())
+    }
+}
+
+fn launcher_lines(plugin: &Name, launcher: &Name) -> String {
+    format!(
+        "[{plugin}.process.launchers.{launcher}]\nexecutable = \"/path/of/the/program\"   # or any = true"
+    )
 }
 
 #[cfg(test)]

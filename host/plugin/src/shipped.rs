@@ -3,6 +3,7 @@
 //! Only for a process on loopback, and visibly: the file is there to be read and changed. A plugin
 //! that was not shipped gets nothing until somebody writes a line.
 
+use std::collections::BTreeSet;
 use std::fmt::Write;
 use std::path::Path;
 
@@ -26,9 +27,11 @@ pub fn manifests(folder: &Path) -> Result<Vec<Manifest>, Error> {
 #[must_use]
 pub fn default_grants(manifests: &[Manifest], shipped: &[Name]) -> String {
     let mut text = String::from(HEAD);
+    // Two files of one name are both rejected; the name is granted once all the same.
+    let mut granted = BTreeSet::new();
     for manifest in manifests
         .iter()
-        .filter(|manifest| shipped.contains(&manifest.name))
+        .filter(|manifest| shipped.contains(&manifest.name) && granted.insert(&manifest.name))
     {
         let Manifest { name, requests, .. } = manifest;
         let _ = writeln!(text, "\n[{name}]");
@@ -41,7 +44,7 @@ pub fn default_grants(manifests: &[Manifest], shipped: &[Name]) -> String {
                 let _ = writeln!(text, "{capability} = true");
             }
         }
-        for launcher in &requests.process.launchers {
+        for launcher in requests.process.named() {
             let _ = write!(
                 text,
                 "\n{LAUNCHER}\n[{name}.process.launchers.{launcher}]\nany = true\n"

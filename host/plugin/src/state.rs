@@ -170,7 +170,10 @@ mod tests {
         assert_eq!(with.op(&mine.to_string()).unwrap(), mine);
         for (state, id) in [(&with, &other), (&state(None), &mine)] {
             let error = state.op(&id.to_string()).unwrap_err();
-            assert_eq!((error.kind, error.code.as_str()), (ErrorKind::Denied, "foreign-op"));
+            assert_eq!(
+                (error.kind, error.code.as_str()),
+                (ErrorKind::Denied, "foreign-op")
+            );
         }
     }
 

@@ -8,9 +8,9 @@
 use std::io;
 use std::task::Poll;
 
+use bytes::Bytes as Frame;
 use fleet_model::item::{Generation, ItemKey};
 use fleet_model::{Error, ErrorKind};
-use bytes::Bytes as Frame;
 use futures::{SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
@@ -66,7 +66,9 @@ pub struct BulkStream(Framed<Compat<yamux::Stream>, LengthDelimitedCodec>);
 
 impl BulkStream {
     fn over(stream: yamux::Stream) -> Self {
-        let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME_BYTES).new_codec();
+        let codec = LengthDelimitedCodec::builder()
+            .max_frame_length(MAX_FRAME_BYTES)
+            .new_codec();
         Self(Framed::new(stream.compat(), codec))
     }
 
@@ -141,7 +143,10 @@ impl Opener {
             Some(Ok(frame)) => match serde_json::from_slice::<Result<(), Error>>(&frame) {
                 Ok(Ok(())) => Ok(stream),
                 Ok(Err(error)) => Err(error),
-                Err(_) => Err(Error::internal("bulk-answer", "the node answered a stream with something else than an answer")),
+                Err(_) => Err(Error::internal(
+                    "bulk-answer",
+                    "the node answered a stream with something else than an answer",
+                )),
             },
             _ => Err(gone()),
         }
@@ -164,7 +169,9 @@ impl Acceptor {
     /// The next stream and what it asks for; `None` when the session is gone. A stream that does
     /// not begin with a request is dropped.
     pub async fn accept(&mut self) -> Option<Pending> {
-        self.incoming.recv().await.map(|stream| Pending { stream: BulkStream::over(stream) })
+        self.incoming.recv().await.map(|stream| Pending {
+            stream: BulkStream::over(stream),
+        })
     }
 }
 
@@ -181,7 +188,8 @@ impl Pending {
     /// When the stream ends first or begins with something else.
     pub async fn request(&mut self) -> io::Result<Request> {
         match self.stream.receive().await {
-            Some(Ok(frame)) => serde_json::from_slice(&frame).map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e)),
+            Some(Ok(frame)) => serde_json::from_slice(&frame)
+                .map_err(|e| io::Error::new(io::ErrorKind::InvalidData, e)),
             Some(Err(error)) => Err(error),
             None => Err(io::ErrorKind::UnexpectedEof.into()),
         }
@@ -212,7 +220,11 @@ async fn send_json<T: Serialize>(stream: &mut BulkStream, value: &T) -> io::Resu
 }
 
 fn gone() -> Error {
-    Error::new(ErrorKind::Unavailable, "node-gone", "the node's session ended; try again when the node is back")
+    Error::new(
+        ErrorKind::Unavailable,
+        "node-gone",
+        "the node's session ended; try again when the node is back",
+    )
 }
 
 fn config() -> yamux::Config {
@@ -265,7 +277,9 @@ async fn drive_opener(
 /// them queue; past the queue they are reset, which the controller sees as `unavailable`.
 async fn drive_acceptor(io: Box<dyn Bytes>, found: mpsc::Sender<yamux::Stream>) {
     let mut connection = yamux::Connection::new(io.compat(), config(), yamux::Mode::Server);
-    let inbound = |connection: &mut yamux::Connection<_>, cx: &mut std::task::Context<'_>| connection.poll_next_inbound(cx);
+    let inbound = |connection: &mut yamux::Connection<_>, cx: &mut std::task::Context<'_>| {
+        connection.poll_next_inbound(cx)
+    };
     while let Some(Ok(stream)) = std::future::poll_fn(|cx| inbound(&mut connection, cx)).await {
         let _ = found.try_send(stream);
     }
@@ -280,7 +294,10 @@ mod tests {
 
     fn request(key: &str) -> Request {
         Request::Logs {
-            item: ItemKey { kind: workload_kind(), key: key.into() },
+            item: ItemKey {
+                kind: workload_kind(),
+                key: key.into(),
+            },
             generation: Generation(1),
             options: LogOptions::default(),
         }
@@ -329,13 +346,22 @@ mod tests {
         let node = tokio::spawn(async move {
             let mut pending = acceptor.accept().await.unwrap();
             assert_eq!(pending.request().await.unwrap(), request("a"));
-            pending.refuse(Error::not_found("no-such", "no such workload")).await.unwrap();
+            pending
+                .refuse(Error::not_found("no-such", "no such workload"))
+                .await
+                .unwrap();
             acceptor
         });
-        assert_eq!(opener.open(&request("a")).await.unwrap_err().code, "no-such");
+        assert_eq!(
+            opener.open(&request("a")).await.unwrap_err().code,
+            "no-such"
+        );
         let mut acceptor = node.await.unwrap();
         let node = tokio::spawn(async move { drop(acceptor.accept().await.unwrap()) });
-        assert_eq!(opener.open(&request("b")).await.unwrap_err().kind, ErrorKind::Unavailable);
+        assert_eq!(
+            opener.open(&request("b")).await.unwrap_err().kind,
+            ErrorKind::Unavailable
+        );
         node.await.unwrap();
     }
 }

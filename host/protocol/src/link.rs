@@ -53,7 +53,9 @@ pub struct LinkReceiver(FrameStream);
 impl Link {
     /// A link over any byte stream.
     pub fn over_bytes<T: AsyncRead + AsyncWrite + Send + 'static>(io: T) -> Self {
-        let codec = LengthDelimitedCodec::builder().max_frame_length(MAX_FRAME_BYTES).new_codec();
+        let codec = LengthDelimitedCodec::builder()
+            .max_frame_length(MAX_FRAME_BYTES)
+            .new_codec();
         let (sink, stream) = Framed::new(io, codec).split();
         Self {
             sender: LinkSender(Box::pin(sink)),
@@ -107,8 +109,14 @@ mod tests {
         };
         let receive = async {
             assert_eq!(b.receiver.receive::<String>().await.unwrap(), "one");
-            assert_eq!(b.receiver.receive::<String>().await.unwrap(), "two".repeat(100));
-            assert!(matches!(b.receiver.receive::<String>().await, Err(LinkError::Closed)));
+            assert_eq!(
+                b.receiver.receive::<String>().await.unwrap(),
+                "two".repeat(100)
+            );
+            assert!(matches!(
+                b.receiver.receive::<String>().await,
+                Err(LinkError::Closed)
+            ));
         };
         tokio::join!(send, receive);
     }
@@ -123,8 +131,16 @@ mod tests {
             let (mut a, b) = tokio::io::duplex(64);
             a.write_all(bytes).await.unwrap();
             drop(a);
-            let error = Link::over_bytes(b).receiver.receive::<String>().await.unwrap_err();
-            assert_eq!(matches!(error, LinkError::Malformed(_)), malformed, "{error:?}");
+            let error = Link::over_bytes(b)
+                .receiver
+                .receive::<String>()
+                .await
+                .unwrap_err();
+            assert_eq!(
+                matches!(error, LinkError::Malformed(_)),
+                malformed,
+                "{error:?}"
+            );
             assert_eq!(matches!(error, LinkError::Io(_)), !malformed, "{error:?}");
         }
     }
@@ -133,7 +149,11 @@ mod tests {
     async fn a_message_over_the_limit_is_refused_before_it_is_sent() {
         let (a, _b) = tokio::io::duplex(64);
         let mut a = Link::over_bytes(a);
-        let error = a.sender.send(&"x".repeat(MAX_FRAME_BYTES)).await.unwrap_err();
+        let error = a
+            .sender
+            .send(&"x".repeat(MAX_FRAME_BYTES))
+            .await
+            .unwrap_err();
         assert!(matches!(error, LinkError::TooLarge { .. }));
     }
 }

@@ -71,7 +71,8 @@ pub fn encode_error(error: &Error) -> Bytes {
 /// # Errors
 /// The error the node ended the log with, or `internal` for a frame that is none.
 pub fn decode(mut frame: Bytes) -> Result<LogLine, Error> {
-    let malformed = || Error::internal("log-frame", "the node sent a log frame that cannot be read");
+    let malformed =
+        || Error::internal("log-frame", "the node sent a log frame that cannot be read");
     let kind = frame.try_get_u8().map_err(|_| malformed())?;
     if kind == FAILED {
         return Err(serde_json::from_slice(&frame).unwrap_or_else(|_| malformed()));
@@ -88,7 +89,13 @@ pub fn decode(mut frame: Bytes) -> Result<LogLine, Error> {
         return Err(malformed());
     }
     let cursor = String::from_utf8(frame.split_to(length).to_vec()).map_err(|_| malformed())?;
-    Ok(LogLine { stream, time_us, bytes: frame, complete: kind & PART == 0, cursor })
+    Ok(LogLine {
+        stream,
+        time_us,
+        bytes: frame,
+        complete: kind & PART == 0,
+        cursor,
+    })
 }
 
 #[cfg(test)]

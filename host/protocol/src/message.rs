@@ -9,11 +9,11 @@
 
 use std::collections::BTreeMap;
 
+use fleet_model::Error;
 use fleet_model::event::Event;
 use fleet_model::id::{NodeId, RunId, StoreId};
 use fleet_model::item::{Incarnation, Inventory, Item, ItemStatus, Revision};
 use fleet_model::plugin::Plugin;
-use fleet_model::Error;
 use serde::{Deserialize, Serialize};
 
 use crate::version::Versions;

@@ -70,7 +70,12 @@ impl Dialer for MemoryDialer {
         self.dialled
             .send((far_control, far_bulk))
             .await
-            .map_err(|_| io::Error::new(io::ErrorKind::ConnectionRefused, "the controller has stopped"))?;
+            .map_err(|_| {
+                io::Error::new(
+                    io::ErrorKind::ConnectionRefused,
+                    "the controller has stopped",
+                )
+            })?;
         Ok(connection(control, bulk))
     }
 }
@@ -84,5 +89,8 @@ impl Listener for MemoryListener {
 }
 
 fn connection(control: DuplexStream, bulk: DuplexStream) -> Connection {
-    Connection { control: Link::over_bytes(control), bulk: Box::new(bulk) }
+    Connection {
+        control: Link::over_bytes(control),
+        bulk: Box::new(bulk),
+    }
 }

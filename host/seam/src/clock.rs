@@ -26,9 +26,14 @@ pub struct SystemClock;
 
 #[async_trait]
 impl Clock for SystemClock {
-    #[expect(clippy::disallowed_methods, reason = "this is where the time comes from")]
+    #[expect(
+        clippy::disallowed_methods,
+        reason = "this is where the time comes from"
+    )]
     fn unix_ms(&self) -> u64 {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let since = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
     }
 
@@ -62,7 +67,12 @@ impl SimClock {
     /// A clock at this Unix time, on a machine that booted this moment.
     #[must_use]
     pub fn new(unix_ms: u64) -> Self {
-        Self { inner: Mutex::new(Sim { unix_ms, ..Sim::default() }) }
+        Self {
+            inner: Mutex::new(Sim {
+                unix_ms,
+                ..Sim::default()
+            }),
+        }
     }
 
     /// Moves both clocks and wakes whoever slept until then, in order.

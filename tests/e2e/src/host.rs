@@ -19,13 +19,16 @@ pub struct HostOptions {
 
 impl Default for HostOptions {
     fn default() -> Self {
-        Self { plugins: None, args: Vec::new() }
+        Self {
+            plugins: None,
+            args: Vec::new(),
+        }
     }
 }
 
 /// A running host, or one that was killed and can be started again on the same data.
 pub struct Host {
-    data: tempfile::TempDir,
+    folder: tempfile::TempDir,
     options: HostOptions,
     child: Option<Child>,
     url: String,
@@ -60,7 +63,8 @@ impl Ran {
 /// The binary under test.
 #[must_use]
 pub fn binary() -> PathBuf {
-    std::env::var_os("FLEET_HOST_BIN").map_or_else(|| target().join("release/fleet-host"), PathBuf::from)
+    std::env::var_os("FLEET_HOST_BIN")
+        .map_or_else(|| target().join("release/fleet-host"), PathBuf::from)
 }
 
 /// The plugins under test.
@@ -70,8 +74,10 @@ pub fn plugins() -> PathBuf {
 }
 
 fn target() -> PathBuf {
-    std::env::var_os("CARGO_TARGET_DIR")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"), PathBuf::from)
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
+        PathBuf::from,
+    )
 }
 
 impl Host {
@@ -84,8 +90,16 @@ impl Host {
     /// Starts a host and waits until it is ready.
     #[must_use]
     pub fn start_with(options: HostOptions) -> Self {
-        let data = tempfile::Builder::new().prefix("fleet-e2e-").tempdir().unwrap();
-        let mut host = Self { data, options, child: None, url: String::new() };
+        let folder = tempfile::Builder::new()
+            .prefix("fleet-e2e-")
+            .tempdir()
+            .unwrap();
+        let mut host = Self {
+            folder,
+            options,
+            child: None,
+            url: String::new(),
+        };
         host.start_again();
         host
     }
@@ -93,8 +107,12 @@ impl Host {
     /// Starts it on the data it had, and waits until it is ready.
     pub fn start_again(&mut self) {
         assert!(self.child.is_none(), "it is running");
-        let log = std::fs::File::create(self.data().join("host.stdout")).unwrap();
-        let errors = std::fs::OpenOptions::new().create(true).append(true).open(self.data().join("host.stderr")).unwrap();
+        let log = std::fs::File::create(self.scratch().join("host.stdout")).unwrap();
+        let errors = std::fs::OpenOptions::new()
+            .create(true)
+            .append(true)
+            .open(self.scratch().join("host.stderr"))
+            .unwrap();
         let child = Command::new(binary())
             .arg("run")
             .arg("--plugins")
@@ -108,34 +126,49 @@ impl Host {
             .stdout(log)
             .stderr(errors)
             .spawn()
-            .unwrap_or_else(|error| panic!("{}: {error}; build it with `cargo xtask build`", binary().display()));
+            .unwrap_or_else(|error| {
+                panic!(
+                    "{}: {error}; build it with `cargo xtask build`",
+                    binary().display()
+                )
+            });
         self.child = Some(child);
         self.url = wait_for("the host's first screen", 120, || {
             let said = self.screen();
             if let Some(status) = self.child.as_mut().unwrap().try_wait().unwrap() {
                 panic!("the host ended with {status}: {said}{}", self.complaints());
             }
-            said.split_whitespace().find(|word| word.starts_with("http://127.0.0.1:")).map(str::to_owned)
+            said.split_whitespace()
+                .find(|word| word.starts_with("http://127.0.0.1:"))
+                .map(str::to_owned)
         });
-        wait_for("/ready", 60, || self.get("/ready").filter(|(status, _)| *status == 200));
+        wait_for("/ready", 60, || {
+            self.get("/ready").filter(|(status, _)| *status == 200)
+        });
     }
 
     /// What it printed.
     #[must_use]
     pub fn screen(&self) -> String {
-        std::fs::read_to_string(self.data().join("host.stdout")).unwrap_or_default()
+        std::fs::read_to_string(self.scratch().join("host.stdout")).unwrap_or_default()
     }
 
     /// What it complained about.
     #[must_use]
     pub fn complaints(&self) -> String {
-        std::fs::read_to_string(self.data().join("host.stderr")).unwrap_or_default()
+        std::fs::read_to_string(self.scratch().join("host.stderr")).unwrap_or_default()
     }
 
     /// Its data folder.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        self.data.path().to_owned()
+        self.folder.path().join("data")
+    }
+
+    /// A folder for whatever a test needs beside the host.
+    #[must_use]
+    pub fn scratch(&self) -> &Path {
+        self.folder.path()
     }
 
     /// Its address.
@@ -153,7 +186,10 @@ impl Host {
     /// The admin token.
     #[must_use]
     pub fn token(&self) -> String {
-        std::fs::read_to_string(self.data().join("admin.token")).unwrap().trim().to_owned()
+        std::fs::read_to_string(self.data().join("admin.token"))
+            .unwrap()
+            .trim()
+            .to_owned()
     }
 
     /// SIGKILL, and waits until it is gone.
@@ -181,14 +217,19 @@ impl Host {
     #[must_use]
     pub fn command(&self) -> Command {
         let mut command = Command::new(binary());
-        command.env("FLEET_SERVER", &self.url).env("FLEET_DATA", self.data()).stdin(Stdio::null());
+        command
+            .env("FLEET_SERVER", &self.url)
+            .env("FLEET_DATA", self.data())
+            .stdin(Stdio::null());
         command
     }
 
     /// One workload, as the API shows it.
     #[must_use]
     pub fn show(&self, workload: &str) -> Value {
-        self.cli(["workload", "show", workload, "--output", "json"]).ok().json()
+        self.cli(["workload", "show", workload, "--output", "json"])
+            .ok()
+            .json()
     }
 
     /// Waits until a workload is in a state, and answers it.
@@ -212,12 +253,20 @@ impl Host {
 pub fn http_get(address: &str, path: &str, token: Option<&str>) -> Option<(u16, String)> {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(address).ok()?;
-    let token = token.map(|token| format!("Authorization: Bearer {token}\r\n")).unwrap_or_default();
-    write!(stream, "GET {path} HTTP/1.1\r\nHost: {address}\r\n{token}Connection: close\r\n\r\n").ok()?;
+    let token = token
+        .map(|token| format!("Authorization: Bearer {token}\r\n"))
+        .unwrap_or_default();
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: {address}\r\n{token}Connection: close\r\n\r\n"
+    )
+    .ok()?;
     let mut answer = String::new();
     stream.read_to_string(&mut answer).ok()?;
     let status = answer.split_whitespace().nth(1)?.parse().ok()?;
-    let body = answer.split_once("\r\n\r\n").map(|(_, body)| body.to_owned())?;
+    let body = answer
+        .split_once("\r\n\r\n")
+        .map(|(_, body)| body.to_owned())?;
     Some((status, body))
 }
 
@@ -237,7 +286,11 @@ fn ran(output: &Output) -> Ran {
 impl Drop for Host {
     fn drop(&mut self) {
         if std::thread::panicking() {
-            eprintln!("--- host stdout\n{}\n--- host stderr\n{}", self.screen(), self.complaints());
+            eprintln!(
+                "--- host stdout\n{}\n--- host stderr\n{}",
+                self.screen(),
+                self.complaints()
+            );
         }
         if let Some(mut child) = self.child.take() {
             let _ = child.kill();
@@ -245,9 +298,12 @@ impl Drop for Host {
         }
         // Everything a workload of this host runs carries the data folder in its command line (the
         // shim's) or is a child of such a shim.
-        let text = self.data().display().to_string();
+        let text = self.scratch().display().to_string();
         for pid in find_processes(&text) {
-            if let Some(pid) = i32::try_from(pid).ok().and_then(rustix::process::Pid::from_raw) {
+            if let Some(pid) = i32::try_from(pid)
+                .ok()
+                .and_then(rustix::process::Pid::from_raw)
+            {
                 let _ = rustix::process::kill_process(pid, rustix::process::Signal::KILL);
             }
         }

@@ -34,8 +34,19 @@ fn two_hundred_short_ones_run_exactly_once_though_the_host_is_killed_three_times
                     let body = json!({"name": format!("w{n}"), "command": ["sh", "-c", line]});
                     // The same request until it is acknowledged, whatever happens in between.
                     wait_for("an acknowledgement", 120, || {
-                        let address = url.lock().unwrap().strip_prefix("http://").unwrap().to_owned();
-                        let status = post(&address, "/api/v1/workloads", token, &format!("crowd-{n}"), &body)?;
+                        let address = url
+                            .lock()
+                            .unwrap()
+                            .strip_prefix("http://")
+                            .unwrap()
+                            .to_owned();
+                        let status = post(
+                            &address,
+                            "/api/v1/workloads",
+                            token,
+                            &format!("crowd-{n}"),
+                            &body,
+                        )?;
                         assert!(matches!(status, 201 | 503), "{status}");
                         (status == 201).then_some(())
                     });
@@ -57,32 +68,55 @@ fn two_hundred_short_ones_run_exactly_once_though_the_host_is_killed_three_times
         });
     });
     assert!(done.load(Ordering::SeqCst));
-    assert_eq!(killed.load(Ordering::SeqCst), 3, "every kill was meant to hit");
+    assert_eq!(
+        killed.load(Ordering::SeqCst),
+        3,
+        "every kill was meant to hit"
+    );
 
     let all = wait_for("all to end", 120, || {
         let listed = host.cli(["workload", "ls", "--output", "json"]).ok().json();
         let items = listed["items"].as_array().unwrap().clone();
-        items.iter().all(|item| item["state"] == "exited").then_some(items)
+        items
+            .iter()
+            .all(|item| item["state"] == "exited")
+            .then_some(items)
     });
     assert_eq!(all.len(), WORKLOADS);
     for n in 0..WORKLOADS {
-        let item: &Value = all.iter().find(|item| item["name"] == format!("w{n}")).unwrap();
+        let item: &Value = all
+            .iter()
+            .find(|item| item["name"] == format!("w{n}"))
+            .unwrap();
         assert_eq!(item["exit_code"], n % 3, "{item}");
-        assert_eq!(std::fs::read_to_string(out.path().join(n.to_string())).unwrap(), "ran\n", "w{n} ran exactly once");
+        assert_eq!(
+            std::fs::read_to_string(out.path().join(n.to_string())).unwrap(),
+            "ran\n",
+            "w{n} ran exactly once"
+        );
     }
     assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), WORKLOADS);
 
     host.cli(["workload", "rm", "--all"]).ok();
-    assert_eq!(std::fs::read_dir(data.join("node/workloads")).unwrap().count(), 0);
-    let workloads = data.join("node/workloads").display().to_string();
-    assert_eq!(find_processes(&workloads), Vec::<u32>::new(), "no shim and no program is left");
+    assert_eq!(
+        std::fs::read_dir(data.join("workloads")).unwrap().count(),
+        0
+    );
+    let workloads = data.join("workloads").display().to_string();
+    assert_eq!(
+        find_processes(&workloads),
+        Vec::<u32>::new(),
+        "no shim and no program is left"
+    );
 }
 
 /// One POST on a connection of its own; `None` when the host went away.
 fn post(address: &str, path: &str, token: &str, key: &str, body: &Value) -> Option<u16> {
     use std::io::{Read, Write};
     let mut stream = std::net::TcpStream::connect(address).ok()?;
-    stream.set_read_timeout(Some(Duration::from_secs(20))).ok()?;
+    stream
+        .set_read_timeout(Some(Duration::from_secs(20)))
+        .ok()?;
     let body = body.to_string();
     write!(
         stream,
@@ -98,10 +132,15 @@ fn post(address: &str, path: &str, token: &str, key: &str, body: &Value) -> Opti
 #[test]
 fn one_key_sent_fifty_times_at_once_makes_one_workload() {
     let host = Host::start();
-    let (address, token) = (host.url().strip_prefix("http://").unwrap().to_owned(), host.token());
+    let (address, token) = (
+        host.url().strip_prefix("http://").unwrap().to_owned(),
+        host.token(),
+    );
     let body = json!({"name": "once", "command": ["true"]});
     std::thread::scope(|scope| {
-        let sent: Vec<_> = (0..50).map(|_| scope.spawn(|| post(&address, "/api/v1/workloads", &token, "k", &body))).collect();
+        let sent: Vec<_> = (0..50)
+            .map(|_| scope.spawn(|| post(&address, "/api/v1/workloads", &token, "k", &body)))
+            .collect();
         for answer in sent {
             assert_eq!(answer.join().unwrap(), Some(201));
         }
@@ -109,6 +148,9 @@ fn one_key_sent_fifty_times_at_once_makes_one_workload() {
     let listed = host.cli(["workload", "ls", "--output", "json"]).ok().json();
     assert_eq!(listed["items"].as_array().unwrap().len(), 1);
     let other = json!({"name": "other", "command": ["true"]});
-    assert_eq!(post(&address, "/api/v1/workloads", &token, "k", &other), Some(409));
+    assert_eq!(
+        post(&address, "/api/v1/workloads", &token, "k", &other),
+        Some(409)
+    );
     assert_eq!(host.cli(["workload", "show", "other"]).code, 3);
 }

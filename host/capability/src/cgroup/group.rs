@@ -1,11 +1,12 @@
 //! Making, entering, ending and removing groups.
 
-use std::fs;
-use std::io;
+use std::fs::{self, OpenOptions};
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rustix::process::{Pid, Signal, kill_process};
+use rustix::io::Errno;
+use rustix::process::{Pid, Signal, getpid, kill_process};
 
 use super::Placement;
 use super::plan::HOSTS;
@@ -23,6 +24,20 @@ impl Placement {
     /// Moves the calling process, a shim, out of the host's group.
     pub(crate) fn enter_shims(&self) -> io::Result<()> {
         self.shims().map_or(Ok(()), |shims| enter(shims))
+    }
+
+    /// Moves the calling shim, if it is the last, back to the group its host was in, so that the
+    /// folders of a host without processes can go. As well as it can be done.
+    pub(crate) fn leave_shims(&self) {
+        let Some(shims) = self.shims() else { return };
+        let (top, home) = (shims.ancestors().nth(2), shims.ancestors().nth(3));
+        let is_last = processes(shims).is_ok_and(|all| all == [getpid()]);
+        if let (true, Some(top), Some(home)) = (is_last, top, home)
+            && top.file_name().is_some_and(|name| name == HOSTS)
+            && enter(home).is_ok()
+        {
+            self.remove_parents();
+        }
     }
 
     /// Ends all processes that are in it now. With v2 none can escape; with v1 none can fork
@@ -90,48 +105,69 @@ impl Placement {
 pub(crate) fn enter(group: &Path) -> io::Result<()> {
     let mut tries = 0;
     loop {
-        let moved =
-            fs::create_dir_all(group).and_then(|()| fs::write(group.join("cgroup.procs"), "0"));
+        let moved = fs::create_dir_all(group).and_then(|()| put(&group.join("cgroup.procs"), "0"));
         match moved {
             // Somebody else just removed an empty folder on the way.
-            Err(error) if error.kind() == io::ErrorKind::NotFound && tries < 20 => tries += 1,
+            Err(error) if is_gone(&error) && tries < 20 => tries += 1,
             other => return other,
         }
     }
 }
 
 fn kill_v2(group: &Path) -> io::Result<()> {
-    match fs::write(group.join("cgroup.kill"), "1") {
-        Err(error) if error.kind() == io::ErrorKind::NotFound && group.exists() => {
+    match put(&group.join("cgroup.kill"), "1") {
+        Err(error) if is_gone(&error) && group.exists() => {
             // Before Linux 5.14.
-            fs::write(group.join("cgroup.freeze"), "1")?;
-            let signalled = signal_all(group);
-            fs::write(group.join("cgroup.freeze"), "0")?;
-            signalled
+            stand_still(&group.join("cgroup.freeze"), "1", "0", || signal_all(group))
         }
-        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(()),
-        other => other,
+        other => unless_gone(other),
     }
 }
 
 fn kill_v1(group: &Path) -> io::Result<()> {
     let state = group.join("freezer.state");
-    if let Err(error) = fs::write(&state, "FROZEN") {
-        return if error.kind() == io::ErrorKind::NotFound {
-            Ok(())
-        } else {
-            Err(error)
-        };
-    }
-    let mut waited = Duration::ZERO;
-    while waited < FREEZE && fs::read_to_string(&state).is_ok_and(|text| text.trim() != "FROZEN") {
-        pause();
-        waited += STEP;
-    }
-    let signalled = signal_all(group);
-    // Whatever went wrong before: a group left frozen would never end.
-    fs::write(&state, "THAWED")?;
-    signalled
+    stand_still(&state, "FROZEN", "THAWED", || {
+        let mut waited = Duration::ZERO;
+        while waited < FREEZE
+            && fs::read_to_string(&state).is_ok_and(|text| text.trim() != "FROZEN")
+        {
+            pause();
+            waited += STEP;
+        }
+        signal_all(group)
+    })
+}
+
+/// Does something while the processes of a group stand still. Whatever goes wrong meanwhile, they
+/// are let go: a group left frozen would never end. Fine when the group is gone or goes.
+fn stand_still(
+    switch: &Path,
+    on: &str,
+    off: &str,
+    work: impl FnOnce() -> io::Result<()>,
+) -> io::Result<()> {
+    unless_gone(put(switch, on))?;
+    let worked = work();
+    unless_gone(put(switch, off))?;
+    worked
+}
+
+/// Writes to a file of the kernel's; one that is not there is not made.
+fn put(path: &Path, text: &str) -> io::Result<()> {
+    OpenOptions::new()
+        .write(true)
+        .open(path)?
+        .write_all(text.as_bytes())
+}
+
+/// Whether a group was removed: before its file was opened, or while it was open.
+fn is_gone(error: &io::Error) -> bool {
+    error.kind() == io::ErrorKind::NotFound
+        || error.raw_os_error() == Some(Errno::NODEV.raw_os_error())
+}
+
+fn unless_gone(result: io::Result<()>) -> io::Result<()> {
+    result.or_else(|error| if is_gone(&error) { Ok(()) } else { Err(error) })
 }
 
 /// Gives the kernel a moment; it reports nothing to wait for here.
@@ -159,7 +195,7 @@ fn tree(group: &Path) -> io::Result<Vec<PathBuf>> {
         next += 1;
         let entries = match fs::read_dir(&folder) {
             Ok(entries) => entries,
-            Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+            Err(error) if is_gone(&error) => continue,
             Err(error) => return Err(error),
         };
         for entry in entries.filter_map(Result::ok) {
@@ -180,7 +216,7 @@ fn processes(group: &Path) -> io::Result<Vec<Pid>> {
                 text.lines()
                     .filter_map(|line| Pid::from_raw(line.parse().ok()?)),
             ),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) if is_gone(&error) => {}
             Err(error) => return Err(error),
         }
     }
@@ -193,7 +229,7 @@ fn remove(group: &Path) -> io::Result<()> {
         loop {
             match fs::remove_dir(&folder) {
                 Ok(()) => break,
-                Err(error) if error.kind() == io::ErrorKind::NotFound => break,
+                Err(error) if is_gone(&error) => break,
                 Err(error) if error.kind() == io::ErrorKind::ResourceBusy && waited < REMOVE => {
                     pause();
                     waited += STEP;
@@ -215,6 +251,9 @@ mod tests {
         let tag = base.path().join("fleet-host/tag");
         let group = tag.join("group");
         fs::create_dir_all(group.join("made-by-the-program")).unwrap();
+        fs::create_dir(tag.join("shims")).unwrap();
+        fs::write(tag.join("shims/cgroup.procs"), "").unwrap();
+        fs::write(group.join("cgroup.kill"), "").unwrap();
         fs::write(group.join("cgroup.procs"), "999999998\n").unwrap();
         fs::write(
             group.join("made-by-the-program/cgroup.procs"),
@@ -244,6 +283,19 @@ mod tests {
     }
 
     #[test]
+    fn a_v2_group_without_the_switch_is_frozen_and_let_go() {
+        let (base, placement) = unified();
+        let group = base.path().join("fleet-host/tag/group");
+        fs::remove_file(group.join("cgroup.kill")).unwrap();
+        fs::write(group.join("cgroup.freeze"), "").unwrap();
+        placement.kill().unwrap();
+        assert_eq!(
+            fs::read_to_string(group.join("cgroup.freeze")).unwrap(),
+            "0"
+        );
+    }
+
+    #[test]
     fn groups_a_program_made_count_and_a_group_that_is_gone_is_empty() {
         let (base, placement) = unified();
         let pids: Vec<i32> = placement
@@ -257,6 +309,8 @@ mod tests {
         assert_eq!(placement.processes().unwrap(), []);
         placement.kill().unwrap();
         placement.remove().unwrap();
+        // The kernel's files go with their folder.
+        fs::remove_file(base.path().join("fleet-host/tag/shims/cgroup.procs")).unwrap();
         placement.remove_parents();
         assert!(base.path().exists() && !base.path().join("fleet-host").exists());
     }

@@ -58,6 +58,9 @@ async fn an_exit_is_told_when_what_it_left_behind_is_gone() {
             .await;
         assert_eq!(run.run().await.code, 4);
         assert!(!lives(daemon(&run).await));
+        if let Some(group) = group(&run) {
+            until(|| (!Path::new(&group).parent().unwrap().exists()).then_some(())).await;
+        }
     }
 }
 

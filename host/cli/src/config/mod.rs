@@ -2,7 +2,7 @@
 //!
 //! Each layer (file, variables, flags) is checked on its own, so that a mistake is answered with the
 //! place where it was made; then the highest layer that has a key wins ([`layers`]). The commented
-//! `fleet-host.toml` is the reference ([`reference`]): a test holds it and the keys together.
+//! `fleet-host.toml` is the reference ([`mod@reference`]): a test holds it and the keys together.
 
 mod key;
 mod layers;

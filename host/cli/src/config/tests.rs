@@ -83,7 +83,10 @@ fn accepted(table: &str) -> BTreeSet<String> {
     } else {
         Value::Table(Table::from_iter([(table.to_owned(), unknown)]))
     };
-    let error = Document::deserialize(document).unwrap_err().to_string();
+    let error = Document::deserialize(document)
+        .unwrap_err()
+        .message()
+        .to_owned();
     let expected = error
         .split("expected one of")
         .nth(1)

@@ -6,7 +6,8 @@
 //! | [`grants`] | what plugins may do, and the file a first start writes |
 //! | [`listen`] | the address of the API |
 //! | [`parts`] | the parts of a host, made and joined |
-//! | [`serve`] | their common life: ready, stopping, failed |
+//! | [`running`] | the parts at work: started, watched, stopped in order |
+//! | [`serve`] | the life of a host: up, ready, told to stop |
 //! | [`screen`] | what a person reads of it |
 //!
 //! What can be refused is refused before anything is changed; then the folder is locked, and only
@@ -20,6 +21,8 @@ mod grants;
 mod listen;
 #[cfg(all(feature = "controller", feature = "node"))]
 mod parts;
+#[cfg(all(feature = "controller", feature = "node"))]
+mod running;
 #[cfg(all(feature = "controller", feature = "node"))]
 mod screen;
 #[cfg(all(feature = "controller", feature = "node"))]

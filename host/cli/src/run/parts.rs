@@ -192,8 +192,16 @@ pub(super) fn readiness(
     required: Vec<Name>,
     plugins: Arc<PluginHost>,
     node: Arc<Readiness>,
+    controller: Controller,
 ) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
-    Arc::new(move || reasons(&required, &plugins.plugins(), &node))
+    Arc::new(move || {
+        let mut reasons = reasons(&required, &plugins.plugins(), &node);
+        // Loaded here is not yet known there, and placement goes by what is known there.
+        if reasons.is_empty() && !controller.loading_plugins().is_empty() {
+            reasons.push("the controller has not heard yet what became of the plugins".to_owned());
+        }
+        reasons
+    })
 }
 
 #[cfg(test)]
@@ -212,7 +220,7 @@ mod tests {
     fn only_loading_and_required_plugins_hold_readiness_back() {
         let native: Name = "native".parse().unwrap();
         let plugins = [plugin("native", "active"), plugin("junk", "rejected")];
-        assert!(plugin_reasons(&[native.clone()], &plugins).is_empty());
+        assert!(plugin_reasons(std::slice::from_ref(&native), &plugins).is_empty());
         let loading = plugin_reasons(&[], &[plugin("native", "compiled")]);
         assert_eq!(loading, ["plugin native is still being loaded (compiled)"]);
         let rejected = plugin_reasons(&["junk".parse().unwrap()], &plugins);

@@ -12,25 +12,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_client::{Client, ClientOptions, WorkloadQuery};
-use fleet_controller::ControllerState;
 use fleet_model::workload::{Workload, WorkloadState};
-use fleet_node::{NodeState, Readiness};
-use fleet_plugin::{Drivers as _, PluginHost};
+use fleet_plugin::Drivers as _;
 use fleet_seam::{SystemClock, SystemEntropy};
-use fleet_store::{Cause, Store};
-use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use super::data::DataFolder;
 use super::grants;
 use super::listen;
-use super::parts::{self, Parts, Seams};
+use super::parts::{self, Seams};
+use super::running::{Running, settled};
 use super::screen::{Screen, stopping};
 use super::signals::Stop;
 use crate::app::Context;
 use crate::config::Settings;
 use crate::connect::DEFAULT_LISTEN;
-use crate::failure::{Exit, Failure, chain};
+use crate::failure::{Exit, Failure};
 use crate::folder;
 use crate::progress::Progress;
 
@@ -62,6 +58,12 @@ async fn live(settings: &Settings, context: &mut Context) -> Result<(), Failure>
         return Err(Failure::usage("no plugin folder is named")
             .help("name one: `fleet-host run --plugins DIR`"));
     };
+    if !plugins.is_dir() {
+        return Err(
+            Failure::usage(format!("there is no plugin folder {}", plugins.display()))
+                .help("name the folder that holds NAME.wasm and NAME.toml with --plugins DIR"),
+        );
+    }
     let data = DataFolder::take(&settings.data)?;
     let mut stop = Stop::listen()?;
     let listener = listen::listen(settings.listen).await?;
@@ -86,7 +88,7 @@ async fn live(settings: &Settings, context: &mut Context) -> Result<(), Failure>
     let mut running = Running::start(parts, listener, settings);
     let progress = Progress::begin("loading plugins");
     tokio::select! {
-        () = settled(running.plugins.clone(), running.readiness.clone()) => {}
+        () = settled(running.plugins.clone(), running.readiness.clone(), running.known.clone()) => {}
         end = running.failed() => return Err(end),
         () = stop.wished() => {
             drop(progress);
@@ -144,121 +146,6 @@ async fn ordered(running: Running, stop: &mut Stop) -> Result<(), Failure> {
     Ok(())
 }
 
-/// The parts at work.
-struct Running {
-    plugins: Arc<PluginHost>,
-    readiness: Arc<Readiness>,
-    reasons: Arc<dyn Fn() -> Vec<String> + Send + Sync>,
-    /// Ends the API, the node and the controller, each on its own so that they end in order.
-    stops: [CancellationToken; 3],
-    tasks: [JoinHandle<()>; 3],
-    /// Returns when a store has failed.
-    broken: JoinHandle<(&'static str, Cause)>,
-    controller_store: Store<ControllerState>,
-    node_store: Store<NodeState>,
-}
-
-impl Running {
-    fn start(parts: Parts, listener: tokio::net::TcpListener, settings: &Settings) -> Self {
-        let Parts {
-            controller,
-            controller_store,
-            node,
-            node_store,
-            plugins,
-            listener: nodes,
-        } = parts;
-        let readiness = node.readiness();
-        let reasons = parts::readiness(
-            settings.required.clone(),
-            plugins.clone(),
-            readiness.clone(),
-        );
-        let stops: [CancellationToken; 3] = std::array::from_fn(|_| CancellationToken::new());
-        let [api_stop, node_stop, controller_stop] = stops.clone();
-        let router = controller.router(reasons.clone());
-        let api = tokio::spawn(async move {
-            let serve =
-                axum::serve(listener, router).with_graceful_shutdown(api_stop.cancelled_owned());
-            if let Err(error) = serve.await {
-                tracing::error!(%error, "the API has ended");
-            }
-        });
-        let sessions =
-            tokio::spawn(async move { controller.serve_nodes(nodes, controller_stop).await });
-        let node = tokio::spawn(node.run(node_stop));
-        let (controller_failed, node_failed) = (controller_store.clone(), node_store.clone());
-        let broken = tokio::spawn(async move {
-            tokio::select! {
-                cause = controller_failed.failed() => ("controller", cause),
-                cause = node_failed.failed() => ("node", cause),
-            }
-        });
-        Self {
-            plugins,
-            readiness,
-            reasons,
-            stops,
-            tasks: [api, node, sessions],
-            broken,
-            controller_store,
-            node_store,
-        }
-    }
-
-    /// Returns when a part has ended that should not have.
-    async fn failed(&mut self) -> Failure {
-        let [api, node, sessions] = &mut self.tasks;
-        let part = tokio::select! {
-            biased;
-            broken = &mut self.broken => return match broken {
-                Ok((role, cause)) => {
-                    Failure::failed(format!("the {role}'s store has failed: {}", chain(&*cause)))
-                        .help("nothing that was acknowledged is lost and workloads keep running: mend the disk, then start the host again")
-                }
-                Err(error) => Failure::failed(format!("the watch over the stores has ended: {error}")),
-            },
-            _ = api => "API",
-            _ = node => "node",
-            _ = sessions => "controller",
-        };
-        Failure::failed(format!("the {part} has ended by itself, which is a bug"))
-            .help("workloads keep running: start the host again, and see its log")
-    }
-
-    /// Stops in order.
-    async fn stop(self) {
-        let Self {
-            stops: [api_stop, node_stop, controller_stop],
-            tasks: [api, node, sessions],
-            broken,
-            ..
-        } = self;
-        broken.abort();
-        api_stop.cancel();
-        node_stop.cancel();
-        // A part that panicked has ended too.
-        let _ = node.await;
-        controller_stop.cancel();
-        let _ = sessions.await;
-        let _ = api.await;
-        self.controller_store.close().await;
-        self.node_store.close().await;
-    }
-}
-
-/// Returns when every plugin is in use or rejected and the node has its session: then the host is
-/// ready, or will not become so by itself.
-async fn settled(plugins: Arc<PluginHost>, readiness: Arc<Readiness>) {
-    plugins.settled().await;
-    let mut changes = readiness.changes();
-    while !readiness.reasons().is_empty() {
-        if changes.changed().await.is_err() {
-            return;
-        }
-    }
-}
-
 /// A client of this very host.
 fn own_client(url: &str, token: String) -> Result<Client, Failure> {
     let mut options = ClientOptions::new(url);
@@ -285,7 +172,10 @@ fn is_alive(workload: &Workload) -> bool {
 
 /// How to call this program so that it finds this host.
 fn command(settings: &Settings, context: &Context, url: &str) -> Vec<String> {
-    let mut command = vec![context.program.clone()];
+    let called = std::env::args_os()
+        .next()
+        .map(|name| name.to_string_lossy().into_owned());
+    let mut command = vec![called.unwrap_or_else(|| "fleet-host".to_owned())];
     let default = folder::default_data(&context.environment).ok();
     if default.as_ref() != Some(&settings.data) {
         command.extend(["--data".to_owned(), settings.data.display().to_string()]);

@@ -84,7 +84,12 @@ impl Executor {
 
     async fn begin(&mut self, record: &Record, intent: &WorkloadIntent) -> Result<(), Trouble> {
         let driver = self.context.drivers.driver(&intent.spec.backend)?;
-        let network = match driver.description().attributes.get("network").map(String::as_str) {
+        let network = match driver
+            .description()
+            .attributes
+            .get("network")
+            .map(String::as_str)
+        {
             Some("mapped") => Network::Mapped,
             _ => Network::Shared,
         };
@@ -94,7 +99,9 @@ impl Executor {
         let (free, boot, intent) = (held.numbers(), self.context.boot.clone(), intent.clone());
         let (key, generation) = (self.key.clone(), record.item.generation);
         let begun = self.context.store.write(move |tx| -> Result<(), Error> {
-            let Some(record) = tx.get::<Record>(&key) else { return Ok(()) };
+            let Some(record) = tx.get::<Record>(&key) else {
+                return Ok(());
+            };
             // The intent moved on meanwhile: the next step is planned on the newer one.
             if record.item.generation != generation || record.run.is_some() {
                 return Ok(());
@@ -124,30 +131,53 @@ impl Executor {
     async fn create(&mut self, record: &Record, run: &Run) -> Result<(), Trouble> {
         let driver = self.driver(run)?;
         let Some(intent) = &run.intent else {
-            return Err(Error::internal("run-record", "the record of this run does not say what it is for").into());
+            return Err(Error::internal(
+                "run-record",
+                "the record of this run does not say what it is for",
+            )
+            .into());
         };
         let workload = spec::workload(&self.context, record, run, intent)?;
-        match driver.create(&transition::op(record, run, Verb::Create), &workload).await? {
-            Creation::Ready { handle, kill_target } => {
+        match driver
+            .create(&transition::op(record, run, Verb::Create), &workload)
+            .await?
+        {
+            Creation::Ready {
+                handle,
+                kill_target,
+            } => {
                 self.live.progress = None;
-                self.update_run(move |run| transition::created(run, handle, kill_target)).await
+                self.update_run(move |run| transition::created(run, handle, kill_target))
+                    .await
             }
-            Creation::Pending { message, done, retry_after_ms } => {
+            Creation::Pending {
+                message,
+                done,
+                retry_after_ms,
+            } => {
                 self.live.progress = Some(match done {
                     Some((done, total)) => format!("{message} ({done} of {total})"),
                     None => message,
                 });
                 Err(Trouble::Call(Error {
                     retry_after_ms: Some(retry_after_ms.clamp(20, 10_000)),
-                    ..Error::unavailable("not-ready-yet", self.live.progress.clone().unwrap_or_default())
+                    ..Error::unavailable(
+                        "not-ready-yet",
+                        self.live.progress.clone().unwrap_or_default(),
+                    )
                 }))
             }
         }
     }
 
     async fn start(&mut self, record: &Record, run: &Run) -> Result<(), Trouble> {
-        let Some(handle) = &run.handle else { return Ok(()) };
-        let answered = self.driver(run)?.start(&transition::op(record, run, Verb::Start), handle).await?;
+        let Some(handle) = &run.handle else {
+            return Ok(());
+        };
+        let answered = self
+            .driver(run)?
+            .start(&transition::op(record, run, Verb::Start), handle)
+            .await?;
         self.live.look_again();
         self.update(move |record| {
             let run = record.run.as_mut()?;
@@ -164,7 +194,9 @@ impl Executor {
             return Ok(());
         };
         let seen = match self.driver(run)?.inspect(handle).await {
-            Err(error) if error.kind == ErrorKind::NotFound => lost(&format!("its backend does not know it any more: {error}")),
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                lost(&format!("its backend does not know it any more: {error}"))
+            }
             other => other?,
         };
         self.live.look_at_ms = match self.live.look_at_ms {
@@ -177,7 +209,9 @@ impl Executor {
     }
 
     async fn open_watch(&mut self, run: &Run) -> Result<(), Trouble> {
-        let Some(handle) = &run.handle else { return Ok(()) };
+        let Some(handle) = &run.handle else {
+            return Ok(());
+        };
         let watch = match self.driver(run)?.watch(handle).await {
             Ok(watch) => watch,
             Err(error) => {
@@ -199,12 +233,24 @@ impl Executor {
 
     async fn stop(&mut self, record: &Record, run: &Run) -> Result<(), Trouble> {
         let now_ms = self.context.clock.boot_ms();
-        let sent = Sent { generation: record.item.generation, at_ms: now_ms };
+        let sent = Sent {
+            generation: record.item.generation,
+            at_ms: now_ms,
+        };
         if let Some(handle) = &run.handle {
-            match self.driver(run)?.stop(&transition::op(record, run, Verb::Stop), handle, "TERM").await {
-                Ok(handle) => self.update_run(move |run| run.handle = Some(handle)).await?,
+            match self
+                .driver(run)?
+                .stop(&transition::op(record, run, Verb::Stop), handle, "TERM")
+                .await
+            {
+                Ok(handle) => {
+                    self.update_run(move |run| run.handle = Some(handle))
+                        .await?
+                }
                 Err(error) if error.kind == ErrorKind::NotFound => {}
-                Err(error) if error.kind.is_retryable() || error.kind == ErrorKind::Internal => return Err(error.into()),
+                Err(error) if error.kind.is_retryable() || error.kind == ErrorKind::Internal => {
+                    return Err(error.into());
+                }
                 Err(error) => {
                     tracing::warn!(item = %self.key, %error, "cannot be asked to end; it will be killed");
                     self.live.stop = Some(Sent { at_ms: 0, ..sent });
@@ -220,13 +266,23 @@ impl Executor {
     async fn kill(&mut self, record: &Record, run: &Run) -> Result<(), Trouble> {
         let now_ms = self.context.clock.boot_ms();
         if let Some(handle) = &run.handle {
-            match self.driver(run)?.kill(&transition::op(record, run, Verb::Kill), handle).await {
-                Ok(handle) => self.update_run(move |run| run.handle = Some(handle)).await?,
+            match self
+                .driver(run)?
+                .kill(&transition::op(record, run, Verb::Kill), handle)
+                .await
+            {
+                Ok(handle) => {
+                    self.update_run(move |run| run.handle = Some(handle))
+                        .await?
+                }
                 Err(error) if error.kind == ErrorKind::NotFound => {}
                 Err(error) => return Err(error.into()),
             }
         }
-        self.live.kill = Some(Sent { generation: record.item.generation, at_ms: now_ms });
+        self.live.kill = Some(Sent {
+            generation: record.item.generation,
+            at_ms: now_ms,
+        });
         self.look_soon(now_ms);
         Ok(())
     }
@@ -234,7 +290,11 @@ impl Executor {
     async fn record(&mut self, record: &Record, run: &Run, stage: Stage) -> Result<(), Trouble> {
         if let (Stage::Failed { .. }, Some(handle)) = (&stage, &run.handle) {
             // A start that failed may have started all the same; what is called failed must not run.
-            if let Err(error) = self.driver(run)?.kill(&transition::op(record, run, Verb::Kill), handle).await {
+            if let Err(error) = self
+                .driver(run)?
+                .kill(&transition::op(record, run, Verb::Kill), handle)
+                .await
+            {
                 tracing::debug!(item = %self.key, %error, "nothing to kill after a failed start");
             }
         }
@@ -256,14 +316,22 @@ impl Executor {
 
     async fn destroy(&mut self, record: &Record, run: &Run) -> Result<(), Trouble> {
         if let Some(handle) = &run.handle {
-            match self.driver(run)?.destroy(&transition::op(record, run, Verb::Destroy), handle).await {
+            match self
+                .driver(run)?
+                .destroy(&transition::op(record, run, Verb::Destroy), handle)
+                .await
+            {
                 Err(error) if error.kind != ErrorKind::NotFound => return Err(error.into()),
                 _ => {}
             }
         }
         self.live = Live::default();
         self.watch = None;
-        self.update(|record| { record.run = None; None }).await
+        self.update(|record| {
+            record.run = None;
+            None
+        })
+        .await
     }
 
     async fn remove(&mut self) -> Result<(), Trouble> {
@@ -294,7 +362,13 @@ impl Executor {
 
     fn driver(&self, run: &Run) -> Result<Arc<dyn Driver>, Error> {
         // The backend may be on its way (compiled, swapped): asked again when a plugin changes.
-        self.context.drivers.driver(&run.backend).map_err(|error| Error { kind: ErrorKind::Unavailable, ..error })
+        self.context
+            .drivers
+            .driver(&run.backend)
+            .map_err(|error| Error {
+                kind: ErrorKind::Unavailable,
+                ..error
+            })
     }
 
     fn look_soon(&mut self, now_ms: u64) {
@@ -305,20 +379,31 @@ impl Executor {
     }
 
     fn in_a_while(&self) -> u64 {
-        let around = Duration::from_millis(200 << self.live.polls.min(5)).min(Duration::from_secs(5));
+        let around =
+            Duration::from_millis(200 << self.live.polls.min(5)).min(Duration::from_secs(5));
         self.context.clock.boot_ms() + millis(self.context.entropy.jitter(around))
     }
 
     fn fail(&mut self, error: Error, repeat: Repeat) {
         let failures = self.live.retry.as_ref().map_or(0, |retry| retry.failures) + 1;
-        let waits = matches!(repeat, Repeat::Always) || error.kind.is_retryable() || error.kind == ErrorKind::Internal;
+        let waits = matches!(repeat, Repeat::Always)
+            || error.kind.is_retryable()
+            || error.kind == ErrorKind::Internal;
         let around = match error.retry_after_ms {
             Some(asked) => Duration::from_millis(asked.into()),
             None => Duration::from_millis(200 << failures.min(7)).min(Duration::from_secs(15)),
         };
-        let delay = if waits { millis(self.context.entropy.jitter(around)) } else { 0 };
+        let delay = if waits {
+            millis(self.context.entropy.jitter(around))
+        } else {
+            0
+        };
         tracing::debug!(item = %self.key, %error, failures, delay, "a step failed");
-        self.live.retry = Some(Retry { failures, until_ms: self.context.clock.boot_ms() + delay, error });
+        self.live.retry = Some(Retry {
+            failures,
+            until_ms: self.context.clock.boot_ms() + delay,
+            error,
+        });
     }
 
     fn update_run<F>(&self, change: F) -> impl Future<Output = Result<(), Trouble>> + use<F>
@@ -371,15 +456,21 @@ enum Trouble {
 impl Trouble {
     fn from_write<E>(error: WriteError<E>) -> Self {
         match error {
-            WriteError::Full(_) => {
-                Self::Call(Error::new(ErrorKind::Exhausted, "disk-full", "the data folder's disk is full: free some space"))
-            }
-            WriteError::Busy(_) => {
-                Self::Call(Error::unavailable("database-busy", "another process holds the database"))
-            }
+            WriteError::Full(_) => Self::Call(Error::new(
+                ErrorKind::Exhausted,
+                "disk-full",
+                "the data folder's disk is full: free some space",
+            )),
+            WriteError::Busy(_) => Self::Call(Error::unavailable(
+                "database-busy",
+                "another process holds the database",
+            )),
             WriteError::Closed | WriteError::Failed(_) => Self::Halted,
             WriteError::Refused(_) | WriteError::Panicked(_) | WriteError::Encode { .. } => {
-                Self::Call(Error::internal("record", "the node could not record a step"))
+                Self::Call(Error::internal(
+                    "record",
+                    "the node could not record a step",
+                ))
             }
         }
     }
@@ -393,7 +484,9 @@ impl From<Error> for Trouble {
 
 fn lost(reason: &str) -> Observation {
     Observation {
-        state: RunState::Lost { reason: reason.to_owned() },
+        state: RunState::Lost {
+            reason: reason.to_owned(),
+        },
         started_at_ms: None,
         attributes: std::collections::BTreeMap::new(),
     }

@@ -101,7 +101,9 @@ fn with_run(at: &Situation<'_>, run: &Run, want: Want) -> Step {
         // A `create` in doubt is repeated even when nobody wants the run any more: its answer is the
         // only way to the handle that `destroy` needs.
         Stage::Creating => given_up(at).map_or(Step::Create, Step::Record),
-        Stage::Created if wanted && run.boot == at.boot => given_up(at).map_or(Step::Start, Step::Record),
+        Stage::Created if wanted && run.boot == at.boot => {
+            given_up(at).map_or(Step::Start, Step::Record)
+        }
         Stage::Created | Stage::Started => observed(at, run, wanted),
         over => {
             debug_assert!(over.is_over());
@@ -120,20 +122,30 @@ fn observed(at: &Situation<'_>, run: &Run, wanted: bool) -> Step {
         return Step::Look;
     };
     match &seen.state {
-        RunState::Exited { exit } => Step::Record(Stage::Ended { exit: Some(exit.clone()) }),
-        RunState::Lost { reason } => Step::Record(Stage::Lost { reason: reason.clone() }),
+        RunState::Exited { exit } => Step::Record(Stage::Ended {
+            exit: Some(exit.clone()),
+        }),
+        RunState::Lost { reason } => Step::Record(Stage::Lost {
+            reason: reason.clone(),
+        }),
         // Made and never started: in an earlier boot nobody can tell, so it is not run again; when it
         // is not wanted it simply never began.
-        RunState::Created if run.stage == Stage::Created => Step::Record(if wanted {
-            Stage::Lost { reason: "the machine went down before its start was recorded; it is not started again".into() }
-        } else {
-            Stage::Ended { exit: None }
-        }),
+        RunState::Created if run.stage == Stage::Created => {
+            Step::Record(if wanted {
+                Stage::Lost { reason: "the machine went down before its start was recorded; it is not started again".into() }
+            } else {
+                Stage::Ended { exit: None }
+            })
+        }
         // It runs although no start was recorded: the start happened, so record it.
         RunState::Running if run.stage == Stage::Created => Step::Record(Stage::Started),
         RunState::Created | RunState::Running if !wanted => ending(at),
         RunState::Created | RunState::Running | RunState::Unknown { .. } => {
-            if at.live.watched { Step::Wait(at.live.look_at_ms) } else { waiting(at) }
+            if at.live.watched {
+                Step::Wait(at.live.look_at_ms)
+            } else {
+                waiting(at)
+            }
         }
     }
 }
@@ -153,7 +165,10 @@ fn ending(at: &Situation<'_>) -> Step {
     let grace_ms = at.record.item.grace_ms.unwrap_or(at.record.grace_ms);
     let sent = |sent: Option<Sent>| sent.filter(|sent| sent.generation == generation);
     let look = |deadline_ms: u64| {
-        let due = at.live.look_at_ms.map_or(deadline_ms, |look| look.min(deadline_ms));
+        let due = at
+            .live
+            .look_at_ms
+            .map_or(deadline_ms, |look| look.min(deadline_ms));
         if !at.live.watched && at.live.look_at_ms.is_none() {
             Step::Watch
         } else if at.now_ms >= due {
@@ -164,14 +179,22 @@ fn ending(at: &Situation<'_>) -> Step {
     };
     if let Some(kill) = sent(at.live.kill) {
         let again_ms = kill.at_ms.saturating_add(KILL_AGAIN_MS);
-        return if at.now_ms >= again_ms { Step::Kill } else { look(again_ms) };
+        return if at.now_ms >= again_ms {
+            Step::Kill
+        } else {
+            look(again_ms)
+        };
     }
     match sent(at.live.stop) {
         None if grace_ms == 0 => Step::Kill,
         None => Step::Stop,
         Some(stop) => {
             let deadline_ms = stop.at_ms.saturating_add(grace_ms);
-            if at.now_ms >= deadline_ms { Step::Kill } else { look(deadline_ms) }
+            if at.now_ms >= deadline_ms {
+                Step::Kill
+            } else {
+                look(deadline_ms)
+            }
         }
     }
 }
@@ -181,5 +204,7 @@ fn given_up(at: &Situation<'_>) -> Option<Stage> {
     let retry = at.live.retry.as_ref()?;
     let again = retry.error.kind.is_retryable()
         || (retry.error.kind == ErrorKind::Internal && retry.failures < INTERNAL_TRIES);
-    (!again).then(|| Stage::Failed { error: retry.error.clone() })
+    (!again).then(|| Stage::Failed {
+        error: retry.error.clone(),
+    })
 }

@@ -26,7 +26,10 @@ fn intent(desired: Desired) -> WorkloadIntent {
 fn record(generation: u64, desired: Option<Desired>, run: Option<(u64, Stage)>) -> Record {
     Record {
         item: Item {
-            id: ItemKey { kind: workload_kind(), key: "wl".into() },
+            id: ItemKey {
+                kind: workload_kind(),
+                key: "wl".into(),
+            },
             generation: Generation(generation),
             intent: desired.map(|desired| serde_json::to_value(intent(desired)).unwrap()),
             grace_ms: None,
@@ -43,7 +46,10 @@ fn record(generation: u64, desired: Option<Desired>, run: Option<(u64, Stage)>) 
             intent: None,
             boot: BOOT.into(),
             stage,
-            handle: Some(Handle { schema: 1, opaque: vec![] }),
+            handle: Some(Handle {
+                schema: 1,
+                opaque: vec![],
+            }),
             kill_target: None,
             started_at_ms: None,
             attributes: BTreeMap::new(),
@@ -53,18 +59,38 @@ fn record(generation: u64, desired: Option<Desired>, run: Option<(u64, Stage)>) 
 
 fn seen(state: RunState) -> Live {
     Live {
-        observed: Some(Observation { state, started_at_ms: None, attributes: BTreeMap::new() }),
+        observed: Some(Observation {
+            state,
+            started_at_ms: None,
+            attributes: BTreeMap::new(),
+        }),
         ..Live::default()
     }
 }
 
 fn ended() -> Stage {
-    Stage::Ended { exit: Some(Exit { code: 0, signal: None, at_ms: None }) }
+    Stage::Ended {
+        exit: Some(Exit {
+            code: 0,
+            signal: None,
+            at_ms: None,
+        }),
+    }
 }
 
 fn step_at(record: &Record, live: &Live, now_ms: u64, boot: &str) -> Step {
-    let intent = record.item.intent.as_ref().map(|intent| serde_json::from_value(intent.clone()).unwrap());
-    plan(&Situation { record, intent: intent.as_ref(), live, now_ms, boot })
+    let intent = record
+        .item
+        .intent
+        .as_ref()
+        .map(|intent| serde_json::from_value(intent.clone()).unwrap());
+    plan(&Situation {
+        record,
+        intent: intent.as_ref(),
+        live,
+        now_ms,
+        boot,
+    })
 }
 
 fn step(record: &Record, live: &Live) -> Step {
@@ -78,7 +104,9 @@ const GONE: Option<Desired> = None;
 #[test]
 fn every_stage_against_every_wish() {
     let none = Live::default();
-    let failed = || Stage::Failed { error: Error::invalid("x", "x") };
+    let failed = || Stage::Failed {
+        error: Error::invalid("x", "x"),
+    };
     let lost = || Stage::Lost { reason: "x".into() };
     for (desired, run, want) in [
         (RUN, None, Step::Begin),
@@ -104,26 +132,54 @@ fn every_stage_against_every_wish() {
         (GONE, Some((4, ended())), Step::Destroy),
         (GONE, Some((4, lost())), Step::Destroy),
     ] {
-        assert_eq!(step(&record(5, desired, run.clone()), &none), want, "{desired:?} {run:?}");
+        assert_eq!(
+            step(&record(5, desired, run.clone()), &none),
+            want,
+            "{desired:?} {run:?}"
+        );
     }
 }
 
 #[test]
 fn what_was_seen_decides_over_a_run_that_may_be_running() {
-    let exit = Exit { code: 3, signal: None, at_ms: None };
+    let exit = Exit {
+        code: 3,
+        signal: None,
+        at_ms: None,
+    };
     let exited = || RunState::Exited { exit: exit.clone() };
-    let over = Step::Record(Stage::Ended { exit: Some(exit.clone()) });
+    let over = Step::Record(Stage::Ended {
+        exit: Some(exit.clone()),
+    });
     for desired in [RUN, REST, GONE] {
-        assert_eq!(step(&record(5, desired, Some((5, Stage::Started))), &seen(exited())), over);
+        assert_eq!(
+            step(
+                &record(5, desired, Some((5, Stage::Started))),
+                &seen(exited())
+            ),
+            over
+        );
     }
     let started = |desired| record(5, desired, Some((5, Stage::Started)));
     assert_eq!(step(&started(RUN), &seen(RunState::Running)), Step::Watch);
     assert_eq!(step(&started(REST), &seen(RunState::Running)), Step::Stop);
     assert_eq!(step(&started(GONE), &seen(RunState::Running)), Step::Stop);
-    assert_eq!(step(&record(6, RUN, Some((5, Stage::Started))), &seen(RunState::Running)), Step::Stop);
+    assert_eq!(
+        step(
+            &record(6, RUN, Some((5, Stage::Started))),
+            &seen(RunState::Running)
+        ),
+        Step::Stop
+    );
     // Nobody knows: nothing is stopped or started on a guess.
     for desired in [RUN, REST, GONE] {
-        assert_eq!(step(&started(desired), &seen(RunState::Unknown { reason: "x".into() })), Step::Watch);
+        assert_eq!(
+            step(
+                &started(desired),
+                &seen(RunState::Unknown { reason: "x".into() })
+            ),
+            Step::Watch
+        );
     }
     assert!(matches!(
         step(&started(RUN), &seen(RunState::Lost { reason: "x".into() })),
@@ -135,34 +191,71 @@ fn what_was_seen_decides_over_a_run_that_may_be_running() {
 fn a_start_in_doubt_is_repeated_in_the_same_boot_and_never_in_a_later_one() {
     let created = record(5, RUN, Some((5, Stage::Created)));
     assert_eq!(step_at(&created, &Live::default(), 0, BOOT), Step::Start);
-    assert_eq!(step_at(&created, &Live::default(), 0, "later-boot"), Step::Look);
+    assert_eq!(
+        step_at(&created, &Live::default(), 0, "later-boot"),
+        Step::Look
+    );
     assert!(matches!(
         step_at(&created, &seen(RunState::Created), 0, "later-boot"),
         Step::Record(Stage::Lost { .. })
     ));
-    assert_eq!(step_at(&created, &seen(RunState::Running), 0, "later-boot"), Step::Record(Stage::Started));
+    assert_eq!(
+        step_at(&created, &seen(RunState::Running), 0, "later-boot"),
+        Step::Record(Stage::Started)
+    );
 }
 
 #[test]
 fn what_nobody_wants_and_never_began_is_not_started() {
     for desired in [REST, GONE] {
         let created = record(6, desired, Some((5, Stage::Created)));
-        assert_eq!(step(&created, &seen(RunState::Created)), Step::Record(Stage::Ended { exit: None }));
+        assert_eq!(
+            step(&created, &seen(RunState::Created)),
+            Step::Record(Stage::Ended { exit: None })
+        );
     }
 }
 
 #[test]
 fn a_stop_is_sent_once_and_becomes_a_kill_when_the_grace_is_over() {
     let stopping = record(6, REST, Some((5, Stage::Started)));
-    let at = |at_ms| Some(Sent { generation: Generation(6), at_ms });
-    let live = |stop, kill| Live { watched: true, stop, kill, ..seen(RunState::Running) };
+    let at = |at_ms| {
+        Some(Sent {
+            generation: Generation(6),
+            at_ms,
+        })
+    };
+    let live = |stop, kill| Live {
+        watched: true,
+        stop,
+        kill,
+        ..seen(RunState::Running)
+    };
     assert_eq!(step_at(&stopping, &live(None, None), 0, BOOT), Step::Stop);
-    assert_eq!(step_at(&stopping, &live(at(100), None), 200, BOOT), Step::Wait(Some(100 + GRACE_MS)));
-    assert_eq!(step_at(&stopping, &live(at(100), None), 100 + GRACE_MS, BOOT), Step::Kill);
-    assert_eq!(step_at(&stopping, &live(at(100), at(200)), 300, BOOT), Step::Wait(Some(5_200)));
-    assert_eq!(step_at(&stopping, &live(at(100), at(200)), 5_200, BOOT), Step::Kill);
+    assert_eq!(
+        step_at(&stopping, &live(at(100), None), 200, BOOT),
+        Step::Wait(Some(100 + GRACE_MS))
+    );
+    assert_eq!(
+        step_at(&stopping, &live(at(100), None), 100 + GRACE_MS, BOOT),
+        Step::Kill
+    );
+    assert_eq!(
+        step_at(&stopping, &live(at(100), at(200)), 300, BOOT),
+        Step::Wait(Some(5_200))
+    );
+    assert_eq!(
+        step_at(&stopping, &live(at(100), at(200)), 5_200, BOOT),
+        Step::Kill
+    );
     // A stop sent for an earlier intent does not count for this one.
-    let earlier = Live { stop: Some(Sent { generation: Generation(4), at_ms: 0 }), ..live(None, None) };
+    let earlier = Live {
+        stop: Some(Sent {
+            generation: Generation(4),
+            at_ms: 0,
+        }),
+        ..live(None, None)
+    };
     assert_eq!(step_at(&stopping, &earlier, 200, BOOT), Step::Stop);
 }
 
@@ -176,17 +269,39 @@ fn a_tombstone_may_shorten_the_grace() {
 #[test]
 fn failures_are_waited_out_and_given_up_by_their_kind() {
     let retry = |kind, failures, until_ms| Live {
-        retry: Some(Retry { failures, until_ms, error: Error::new(kind, "x", "x") }),
+        retry: Some(Retry {
+            failures,
+            until_ms,
+            error: Error::new(kind, "x", "x"),
+        }),
         ..Live::default()
     };
     for stage in [Stage::Creating, Stage::Created] {
         let at = record(5, RUN, Some((5, stage.clone())));
-        let again = if stage == Stage::Creating { Step::Create } else { Step::Start };
-        assert_eq!(step(&at, &retry(ErrorKind::Unavailable, 9, 2_000)), Step::Wait(Some(2_000)));
+        let again = if stage == Stage::Creating {
+            Step::Create
+        } else {
+            Step::Start
+        };
+        assert_eq!(
+            step(&at, &retry(ErrorKind::Unavailable, 9, 2_000)),
+            Step::Wait(Some(2_000))
+        );
         assert_eq!(step(&at, &retry(ErrorKind::Unavailable, 9, 1_000)), again);
         assert_eq!(step(&at, &retry(ErrorKind::Internal, 2, 0)), again);
-        for (kind, failures) in [(ErrorKind::Internal, 3), (ErrorKind::Invalid, 1), (ErrorKind::Denied, 1), (ErrorKind::Other, 1)] {
-            assert!(matches!(step(&at, &retry(kind, failures, 0)), Step::Record(Stage::Failed { .. })), "{kind:?}");
+        for (kind, failures) in [
+            (ErrorKind::Internal, 3),
+            (ErrorKind::Invalid, 1),
+            (ErrorKind::Denied, 1),
+            (ErrorKind::Other, 1),
+        ] {
+            assert!(
+                matches!(
+                    step(&at, &retry(kind, failures, 0)),
+                    Step::Record(Stage::Failed { .. })
+                ),
+                "{kind:?}"
+            );
         }
     }
 }
@@ -194,15 +309,27 @@ fn failures_are_waited_out_and_given_up_by_their_kind() {
 #[test]
 fn without_a_watch_it_looks_now_and_then() {
     let started = record(5, RUN, Some((5, Stage::Started)));
-    let live = |look_at_ms| Live { look_at_ms, ..seen(RunState::Running) };
-    assert_eq!(step_at(&started, &live(Some(500)), 400, BOOT), Step::Wait(Some(500)));
+    let live = |look_at_ms| Live {
+        look_at_ms,
+        ..seen(RunState::Running)
+    };
+    assert_eq!(
+        step_at(&started, &live(Some(500)), 400, BOOT),
+        Step::Wait(Some(500))
+    );
     assert_eq!(step_at(&started, &live(Some(500)), 500, BOOT), Step::Look);
 }
 
 #[test]
 fn an_unreadable_intent_and_a_removed_item_are_left_alone() {
     let unreadable = record(5, RUN, Some((5, Stage::Started)));
-    let at = Situation { record: &unreadable, intent: None, live: &Live::default(), now_ms: 0, boot: BOOT };
+    let at = Situation {
+        record: &unreadable,
+        intent: None,
+        live: &Live::default(),
+        now_ms: 0,
+        boot: BOOT,
+    };
     assert_eq!(plan(&at), Step::Wait(None));
     let mut removed = record(5, GONE, None);
     removed.removed = true;

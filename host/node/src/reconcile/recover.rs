@@ -19,7 +19,9 @@ const PAGE: usize = 64;
 pub(crate) async fn recover(context: &Arc<Context>) -> BTreeMap<ItemKey, Observation> {
     let mut found = BTreeMap::new();
     for (backend, runs) in started(context) {
-        let Ok(driver) = context.drivers.driver(&backend) else { continue };
+        let Ok(driver) = context.drivers.driver(&backend) else {
+            continue;
+        };
         for page in runs.chunks(PAGE) {
             let handles: Vec<Handle> = page.iter().map(|(_, handle)| handle.clone()).collect();
             match driver.recover(&handles).await {
@@ -29,7 +31,9 @@ pub(crate) async fn recover(context: &Arc<Context>) -> BTreeMap<ItemKey, Observa
                 Ok(seen) => {
                     tracing::warn!(%backend, asked = page.len(), answered = seen.len(), "recover did not answer for every handle; each is looked at alone");
                 }
-                Err(error) => tracing::warn!(%backend, %error, "recover failed; each run is looked at alone"),
+                Err(error) => {
+                    tracing::warn!(%backend, %error, "recover failed; each run is looked at alone")
+                }
             }
         }
     }
@@ -44,7 +48,10 @@ fn started(context: &Context) -> BTreeMap<Name, Vec<(ItemKey, Handle)>> {
             && run.stage == Stage::Started
             && let Some(handle) = &run.handle
         {
-            by_backend.entry(run.backend.clone()).or_default().push((record.item.id.clone(), handle.clone()));
+            by_backend
+                .entry(run.backend.clone())
+                .or_default()
+                .push((record.item.id.clone(), handle.clone()));
         }
     }
     by_backend

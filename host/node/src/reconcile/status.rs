@@ -58,12 +58,18 @@ pub fn report(record: &Record, intent: Option<&WorkloadIntent>, live: &Live) -> 
         ports: record.ports.clone(),
         attributes,
         message: message(run, state, live),
-        started_at_ms: seen.and_then(|seen| seen.started_at_ms).or(run.and_then(|run| run.started_at_ms)),
+        started_at_ms: seen
+            .and_then(|seen| seen.started_at_ms)
+            .or(run.and_then(|run| run.started_at_ms)),
     };
     Some(ItemStatus {
         id: record.item.id.clone(),
         generation: record.item.generation,
-        phase: if settled { Phase::Settled } else { Phase::Progressing },
+        phase: if settled {
+            Phase::Settled
+        } else {
+            Phase::Progressing
+        },
         detail: serde_json::to_value(status).unwrap_or_default(),
         error,
     })
@@ -97,7 +103,10 @@ fn outgoing(run: &Run, replaced: bool) -> WorkloadState {
 }
 
 fn message(run: Option<&Run>, state: WorkloadState, live: &Live) -> Option<String> {
-    match (run.map(|run| &run.stage), live.observed.as_ref().map(|seen| &seen.state)) {
+    match (
+        run.map(|run| &run.stage),
+        live.observed.as_ref().map(|seen| &seen.state),
+    ) {
         (Some(Stage::Lost { reason }), _) => Some(reason.clone()),
         (Some(Stage::Failed { error }), _) => Some(error.message.clone()),
         (Some(Stage::Ended { exit: None }), _) => Some("stopped before it started".to_owned()),
@@ -105,7 +114,16 @@ fn message(run: Option<&Run>, state: WorkloadState, live: &Live) -> Option<Strin
         _ => live
             .retry
             .as_ref()
-            .map(|retry| format!("{} (tried {} times, trying again)", retry.error.message, retry.failures))
-            .or_else(|| live.progress.clone().filter(|_| state == WorkloadState::Starting)),
+            .map(|retry| {
+                format!(
+                    "{} (tried {} times, trying again)",
+                    retry.error.message, retry.failures
+                )
+            })
+            .or_else(|| {
+                live.progress
+                    .clone()
+                    .filter(|_| state == WorkloadState::Starting)
+            }),
     }
 }

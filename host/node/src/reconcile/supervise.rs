@@ -4,10 +4,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_capability::source::{Frame, Source};
+use fleet_model::Error;
 use fleet_model::driver::Observation;
 use fleet_model::item::{Generation, ItemKey};
 use fleet_model::workload::WorkloadIntent;
-use fleet_model::Error;
 use futures::StreamExt;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
@@ -27,8 +27,16 @@ pub(crate) async fn supervise(
     changed: Arc<Notify>,
     stop: CancellationToken,
 ) -> Ended {
-    let live = Live { observed: recovered, ..Live::default() };
-    let mut executor = Executor { context, key, live, watch: None };
+    let live = Live {
+        observed: recovered,
+        ..Live::default()
+    };
+    let mut executor = Executor {
+        context,
+        key,
+        live,
+        watch: None,
+    };
     // A call that is cut off here is repeated with the same op by the next start.
     tokio::select! {
         () = stop.cancelled() => Ended::Stopped,
@@ -91,7 +99,11 @@ struct Intent(Option<(Generation, Option<WorkloadIntent>)>);
 impl Intent {
     fn of(&mut self, record: &Record) -> Option<&WorkloadIntent> {
         let generation = record.item.generation;
-        if self.0.as_ref().is_none_or(|(parsed, _)| *parsed != generation) {
+        if self
+            .0
+            .as_ref()
+            .is_none_or(|(parsed, _)| *parsed != generation)
+        {
             let intent = record.item.intent.as_ref().and_then(|intent| {
                 // Checked when it was accepted; what does not parse here was written by a newer version.
                 serde_json::from_value(intent.clone()).inspect_err(|error| tracing::error!(item = %record.item.id, %error, "unreadable intent")).ok()

@@ -17,11 +17,22 @@ pub(super) fn op(record: &Record, run: &Run, verb: Verb) -> Op {
         Verb::Create | Verb::Start => run.generation,
         Verb::Stop | Verb::Kill | Verb::Destroy => record.item.generation,
     };
-    Op { item: record.item.id.clone(), generation, attempt: run.attempt, verb, call: String::new() }
+    Op {
+        item: record.item.id.clone(),
+        generation,
+        attempt: run.attempt,
+        verb,
+        call: String::new(),
+    }
 }
 
 /// A new try at the record's generation.
-pub(super) fn begin(record: &mut Record, intent: &WorkloadIntent, ports: BTreeMap<Name, u16>, boot: &str) {
+pub(super) fn begin(
+    record: &mut Record,
+    intent: &WorkloadIntent,
+    ports: BTreeMap<Name, u16>,
+    boot: &str,
+) {
     record.ports = ports;
     record.run = Some(Run {
         generation: record.item.generation,
@@ -75,7 +86,10 @@ pub(super) fn event(record: &Record) -> Option<Event> {
         }
         Stage::Failed { error } => {
             details.insert("code".to_owned(), error.code.clone());
-            ("workload.failed", format!("{shown} could not be started: {error}"))
+            (
+                "workload.failed",
+                format!("{shown} could not be started: {error}"),
+            )
         }
         Stage::Lost { reason } => ("workload.lost", format!("{shown} is lost: {reason}")),
     };

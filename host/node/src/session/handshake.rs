@@ -15,7 +15,11 @@ use crate::state::Identity;
 
 pub(super) async fn shake(context: &Context, link: &mut Link) -> Result<Welcome, SessionEnd> {
     let snapshot = context.store.snapshot();
-    let identity = snapshot.state.identity.get(&Identity::KEY).ok_or(SessionEnd::Halted)?;
+    let identity = snapshot
+        .state
+        .identity
+        .get(&Identity::KEY)
+        .ok_or(SessionEnd::Halted)?;
     let hello = Hello {
         versions: SPOKEN,
         node: context.node,
@@ -30,14 +34,24 @@ pub(super) async fn shake(context: &Context, link: &mut Link) -> Result<Welcome,
             .state
             .items
             .values()
-            .map(|record| Inventory { id: record.item.id.clone(), generation: record.item.generation })
+            .map(|record| Inventory {
+                id: record.item.id.clone(),
+                generation: record.item.generation,
+            })
             .collect(),
         outbox: identity.outbox,
         plugins: context.plugins(),
     };
-    link.sender.send(&NodeMessage::Hello(Box::new(hello))).await?;
+    link.sender
+        .send(&NodeMessage::Hello(Box::new(hello)))
+        .await?;
     let (session, heartbeat_ms, outbox) = match link.receiver.receive().await? {
-        ControllerMessage::Welcome { session, heartbeat_ms, outbox, .. } => (session, heartbeat_ms, outbox),
+        ControllerMessage::Welcome {
+            session,
+            heartbeat_ms,
+            outbox,
+            ..
+        } => (session, heartbeat_ms, outbox),
         ControllerMessage::Refused { error } => return Err(SessionEnd::Refused(error)),
         ControllerMessage::Goodbye { reason } => return Err(SessionEnd::Goodbye(reason)),
         _ => return Err(SessionEnd::OutOfTurn),
@@ -45,11 +59,17 @@ pub(super) async fn shake(context: &Context, link: &mut Link) -> Result<Welcome,
     // Durable before it is confirmed: a copy of this disk that wakes up later is told apart by it.
     let stored = context.store.write(move |tx| -> Result<(), Infallible> {
         if let Some(identity) = tx.get::<Identity>(&Identity::KEY) {
-            tx.put(Identity { session, ..Identity::clone(&identity) });
+            tx.put(Identity {
+                session,
+                ..Identity::clone(&identity)
+            });
         }
         Ok(())
     });
     stored.await.map_err(|error| SessionEnd::of_write(&error))?;
     link.sender.send(&NodeMessage::Confirm { session }).await?;
-    Ok(Welcome { heartbeat: Duration::from_millis(heartbeat_ms.clamp(50, 60_000)), outbox })
+    Ok(Welcome {
+        heartbeat: Duration::from_millis(heartbeat_ms.clamp(50, 60_000)),
+        outbox,
+    })
 }

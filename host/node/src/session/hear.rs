@@ -36,7 +36,11 @@ pub(super) async fn hear(
             () = context.clock.sleep(heartbeat * SILENT_HEARTBEATS) => return Err(SessionEnd::Silent),
         };
         match message {
-            ControllerMessage::FullSet { at, items, last: complete } => {
+            ControllerMessage::FullSet {
+                at,
+                items,
+                last: complete,
+            } => {
                 let verdict = intake::judge(seen(context), at);
                 named.extend(items.iter().map(|item| item.id.clone()));
                 // The place counts as reached only with the last part: a set cut short is asked for again.
@@ -57,7 +61,9 @@ pub(super) async fn hear(
             ControllerMessage::OutboxAck { seq } => say(&tell, Told::OutboxStored(seq)).await?,
             ControllerMessage::HeartbeatAck { .. } => {}
             ControllerMessage::Goodbye { reason } => return Err(SessionEnd::Goodbye(reason)),
-            ControllerMessage::Welcome { .. } | ControllerMessage::Refused { .. } => return Err(SessionEnd::OutOfTurn),
+            ControllerMessage::Welcome { .. } | ControllerMessage::Refused { .. } => {
+                return Err(SessionEnd::OutOfTurn);
+            }
         }
     }
 }
@@ -72,7 +78,13 @@ struct Changed {
 }
 
 fn seen(context: &Context) -> Option<Seen> {
-    context.store.snapshot().state.identity.get(&Identity::KEY).and_then(|identity| identity.seen)
+    context
+        .store
+        .snapshot()
+        .state
+        .identity
+        .get(&Identity::KEY)
+        .and_then(|identity| identity.seen)
 }
 
 async fn accept(
@@ -89,24 +101,33 @@ async fn accept(
         Verdict::Gap => return say(tell, Told::WantFullSet).await,
         Verdict::Accept => {}
     }
-    let stored = context.store.write(move |tx| -> Result<Changed, Infallible> {
-        let mut changed = Changed::default();
-        for item in &items {
-            let known = tx.get::<Record>(&item.id);
-            if let Some(record) = intake::record(known.as_deref(), item) {
-                changed.wanted.push(item.id.clone());
-                tx.put(record);
-            } else if let Some(known) = known.filter(|known| known.removed && item.is_tombstone()) {
-                changed.acknowledged.extend(status::report(&known, None, &Live::default()));
+    let stored = context
+        .store
+        .write(move |tx| -> Result<Changed, Infallible> {
+            let mut changed = Changed::default();
+            for item in &items {
+                let known = tx.get::<Record>(&item.id);
+                if let Some(record) = intake::record(known.as_deref(), item) {
+                    changed.wanted.push(item.id.clone());
+                    tx.put(record);
+                } else if let Some(known) =
+                    known.filter(|known| known.removed && item.is_tombstone())
+                {
+                    changed
+                        .acknowledged
+                        .extend(status::report(&known, None, &Live::default()));
+                }
             }
-        }
-        if reached && let Some(identity) = tx.get::<Identity>(&Identity::KEY) {
-            if identity.seen != Some(at) {
-                tx.put(Identity { seen: Some(at), ..Identity::clone(&identity) });
+            if reached && let Some(identity) = tx.get::<Identity>(&Identity::KEY) {
+                if identity.seen != Some(at) {
+                    tx.put(Identity {
+                        seen: Some(at),
+                        ..Identity::clone(&identity)
+                    });
+                }
             }
-        }
-        Ok(changed)
-    });
+            Ok(changed)
+        });
     // Where there is no room nothing was accepted; the next session states it again.
     let changed = stored.await.map_err(|error| SessionEnd::of_write(&error))?;
     for key in changed.wanted {
@@ -130,5 +151,7 @@ fn report_unnamed(context: &Context, named: &BTreeSet<ItemKey>) {
 
 async fn say(tell: &mpsc::Sender<Told>, told: Told) -> Result<(), SessionEnd> {
     // The saying half ends only with the session.
-    tell.send(told).await.map_err(|_| SessionEnd::Link(fleet_protocol::link::LinkError::Closed))
+    tell.send(told)
+        .await
+        .map_err(|_| SessionEnd::Link(fleet_protocol::link::LinkError::Closed))
 }

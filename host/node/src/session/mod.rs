@@ -94,7 +94,11 @@ pub(crate) async fn keep(
     while !stop.is_cancelled() {
         let end = once(&context, &hub, &readiness, dialer.as_ref(), &stop).await;
         let lasted = readiness.session_ended();
-        failures = if lasted { 0 } else { failures.saturating_add(1) };
+        failures = if lasted {
+            0
+        } else {
+            failures.saturating_add(1)
+        };
         match end {
             _ if stop.is_cancelled() => return,
             Err(SessionEnd::Halted) => return,
@@ -129,7 +133,14 @@ async fn once(
     let (tell, told) = mpsc::channel(64);
     context.board.tell_all_again();
     readiness.session_began();
-    let heard = hear::hear(context, hub, readiness, connection.control.receiver, tell, welcome.heartbeat);
+    let heard = hear::hear(
+        context,
+        hub,
+        readiness,
+        connection.control.receiver,
+        tell,
+        welcome.heartbeat,
+    );
     let said = say::say(context, connection.control.sender, told, welcome, stop);
     // All four end together: what one of them spawned or holds goes with the session.
     tokio::select! {

@@ -28,14 +28,21 @@ pub(super) async fn say(
 ) -> Result<(), SessionEnd> {
     let mut commits = context.store.changes();
     let mut plugins = context.drivers.changes();
+    // What has changed since the hello was put together would be missed.
+    plugins.mark_changed();
     trim(context, welcome.outbox).await?;
     let mut sent = welcome.outbox;
     let mut next_beat_ms = 0;
     loop {
         let now_ms = context.clock.boot_ms();
         if now_ms >= next_beat_ms {
-            sender.send(&NodeMessage::Heartbeat { sent_boot_ms: now_ms }).await?;
-            next_beat_ms = now_ms + u64::try_from(welcome.heartbeat.as_millis()).unwrap_or(u64::MAX);
+            sender
+                .send(&NodeMessage::Heartbeat {
+                    sent_boot_ms: now_ms,
+                })
+                .await?;
+            next_beat_ms =
+                now_ms + u64::try_from(welcome.heartbeat.as_millis()).unwrap_or(u64::MAX);
         }
         sent = send_outbox(context, &mut sender, sent).await?;
         let until_beat = std::time::Duration::from_millis(next_beat_ms.saturating_sub(now_ms));
@@ -59,12 +66,25 @@ pub(super) async fn say(
 }
 
 /// Sends what has been added since `sent`, and answers the new place.
-async fn send_outbox(context: &Context, sender: &mut LinkSender, mut sent: u64) -> Result<u64, SessionEnd> {
+async fn send_outbox(
+    context: &Context,
+    sender: &mut LinkSender,
+    mut sent: u64,
+) -> Result<u64, SessionEnd> {
     while context.store.snapshot().log_head::<Event>() > sent {
-        let entries = context.store.read_log::<Event>(sent, PACKETS).await.map_err(|_| SessionEnd::Halted)?;
-        let Some((last, ..)) = entries.last() else { break };
+        let entries = context
+            .store
+            .read_log::<Event>(sent, PACKETS)
+            .await
+            .map_err(|_| SessionEnd::Halted)?;
+        let Some((last, ..)) = entries.last() else {
+            break;
+        };
         sent = *last;
-        let packets = entries.into_iter().map(|(seq, at_ms, event)| Packet { seq, at_ms, event }).collect();
+        let packets = entries
+            .into_iter()
+            .map(|(seq, at_ms, event)| Packet { seq, at_ms, event })
+            .collect();
         sender.send(&NodeMessage::Outbox { packets }).await?;
     }
     Ok(sent)
@@ -72,10 +92,12 @@ async fn send_outbox(context: &Context, sender: &mut LinkSender, mut sent: u64) 
 
 /// Forgets what is stored on the other side.
 async fn trim(context: &Context, through: u64) -> Result<(), SessionEnd> {
-    let trimmed = context.store.write(move |tx| -> Result<(), std::convert::Infallible> {
-        tx.trim::<Event>(through);
-        Ok(())
-    });
+    let trimmed = context
+        .store
+        .write(move |tx| -> Result<(), std::convert::Infallible> {
+            tx.trim::<Event>(through);
+            Ok(())
+        });
     match trimmed.await {
         // A full disk keeps a few entries longer; they are not sent again in this session.
         Ok(()) | Err(WriteError::Full(_) | WriteError::Busy(_)) => Ok(()),

@@ -31,28 +31,57 @@ async fn life_with_a_crash_at(nth: u64) -> bool {
             }
             let done = node.script.heard(|heard| {
                 let status = heard.statuses.get(&ItemKey::workload(workload(1)))?;
-                (status.generation.0 == generation).then_some((status.phase, status.detail["state"].clone()))
+                (status.generation.0 == generation)
+                    .then_some((status.phase, status.detail["state"].clone()))
             });
             match (desired, done) {
                 (None, Some((Phase::Removed, _))) => break,
                 (Some(_), Some((_, state))) if state == reached.as_str() => break,
                 _ => {}
             }
-            assert!(tokio::time::Instant::now() < deadline, "commit {nth}: {desired:?} was never reached");
+            assert!(
+                tokio::time::Instant::now() < deadline,
+                "commit {nth}: {desired:?} was never reached"
+            );
             tokio::time::sleep(std::time::Duration::from_millis(1)).await;
         }
     }
     let effects = node.world.effects();
-    assert!(effects.values().all(|count| *count == 1), "commit {nth}: {effects:#?}");
+    assert!(
+        effects.values().all(|count| *count == 1),
+        "commit {nth}: {effects:#?}"
+    );
     let starts: Vec<_> = effects.keys().filter(|op| op.ends_with(":start")).collect();
-    assert_eq!(starts.len(), 2, "commit {nth}: one start per intent to run: {effects:#?}");
-    assert!(node.world.runtimes().is_empty(), "commit {nth}: nothing is left");
+    assert_eq!(
+        starts.len(),
+        2,
+        "commit {nth}: one start per intent to run: {effects:#?}"
+    );
+    assert!(
+        node.world.runtimes().is_empty(),
+        "commit {nth}: nothing is left"
+    );
     let told = until("the events", || {
-        let told: Vec<_> = node.script.heard(|heard| heard.packets.values().map(|packet| packet.event.kind.clone()).collect());
+        let told: Vec<_> = node.script.heard(|heard| {
+            heard
+                .packets
+                .values()
+                .map(|packet| packet.event.kind.clone())
+                .collect()
+        });
         (told.len() >= 4).then_some(told)
     })
     .await;
-    assert_eq!(told, ["workload.started", "workload.exited", "workload.started", "workload.exited"], "commit {nth}");
+    assert_eq!(
+        told,
+        [
+            "workload.started",
+            "workload.exited",
+            "workload.started",
+            "workload.exited"
+        ],
+        "commit {nth}"
+    );
     let fired = node.disk.counters().crashes_in_commit == 1;
     node.stop().await;
     fired
@@ -79,9 +108,19 @@ async fn a_full_disk_is_waited_out() {
         node.disk.inject(nth, Fault::DiskFull);
     }
     node.script.want(1, Some(Desired::Running));
-    until("running", || node.script.status(1).filter(|(_, s)| s.state == WorkloadState::Running)).await;
+    until("running", || {
+        node.script
+            .status(1)
+            .filter(|(_, s)| s.state == WorkloadState::Running)
+    })
+    .await;
     assert_eq!(node.disk.counters().disk_full, 3, "the fault fired");
-    assert!(node.world.runtimes().values().all(|runtime| runtime.state == RunState::Running));
+    assert!(
+        node.world
+            .runtimes()
+            .values()
+            .all(|runtime| runtime.state == RunState::Running)
+    );
     assert!(node.world.effects().values().all(|count| *count == 1));
     node.stop().await;
 }

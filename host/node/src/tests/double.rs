@@ -41,7 +41,10 @@ pub(super) struct Runtime {
 
 impl Default for World {
     fn default() -> Self {
-        Self { inner: Mutex::default(), changed: watch::Sender::new(0) }
+        Self {
+            inner: Mutex::default(),
+            changed: watch::Sender::new(0),
+        }
     }
 }
 
@@ -61,7 +64,11 @@ impl World {
 
     /// Ends all programs that run.
     pub(super) fn exit_all(&self, code: i32) {
-        let exit = Exit { code, signal: None, at_ms: None };
+        let exit = Exit {
+            code,
+            signal: None,
+            at_ms: None,
+        };
         self.each(|runtime| {
             if runtime.state == RunState::Running {
                 runtime.state = RunState::Exited { exit: exit.clone() };
@@ -75,7 +82,12 @@ impl World {
     }
 
     fn each(&self, change: impl Fn(&mut Runtime)) {
-        self.inner.lock().unwrap().runtimes.values_mut().for_each(change);
+        self.inner
+            .lock()
+            .unwrap()
+            .runtimes
+            .values_mut()
+            .for_each(change);
         self.changed.send_modify(|count| *count += 1);
     }
 
@@ -95,12 +107,24 @@ fn key(handle: &Handle) -> (String, u64) {
     serde_json::from_slice(&handle.opaque).unwrap()
 }
 
-fn end(runtimes: &mut BTreeMap<(String, u64), Runtime>, handle: &Handle, code: i32, signal: &str, force: bool) {
+fn end(
+    runtimes: &mut BTreeMap<(String, u64), Runtime>,
+    handle: &Handle,
+    code: i32,
+    signal: &str,
+    force: bool,
+) {
     if let Some(runtime) = runtimes.get_mut(&key(handle))
         && runtime.state == RunState::Running
         && (force || !runtime.stubborn)
     {
-        runtime.state = RunState::Exited { exit: Exit { code, signal: Some(signal.into()), at_ms: None } };
+        runtime.state = RunState::Exited {
+            exit: Exit {
+                code,
+                signal: Some(signal.into()),
+                at_ms: None,
+            },
+        };
     }
 }
 
@@ -128,34 +152,51 @@ impl Driver for Double {
         let key = (workload.id.to_string(), op.generation.0);
         let opaque = serde_json::to_vec(&key).unwrap();
         self.0.once(op, |runtimes| {
-            runtimes.insert(key, Runtime { state: RunState::Created, stubborn: false });
+            runtimes.insert(
+                key,
+                Runtime {
+                    state: RunState::Created,
+                    stubborn: false,
+                },
+            );
         });
-        Ok(Creation::Ready { handle: Handle { schema: 1, opaque }, kill_target: None })
+        Ok(Creation::Ready {
+            handle: Handle { schema: 1, opaque },
+            kill_target: None,
+        })
     }
 
     async fn start(&self, op: &Op, handle: &Handle) -> Result<Handle, Error> {
-        self.0.once(op, |runtimes| runtimes.get_mut(&key(handle)).unwrap().state = RunState::Running);
+        self.0.once(op, |runtimes| {
+            runtimes.get_mut(&key(handle)).unwrap().state = RunState::Running
+        });
         Ok(handle.clone())
     }
 
     async fn stop(&self, op: &Op, handle: &Handle, signal: &str) -> Result<Handle, Error> {
-        self.0.once(op, |runtimes| end(runtimes, handle, 143, signal, false));
+        self.0
+            .once(op, |runtimes| end(runtimes, handle, 143, signal, false));
         Ok(handle.clone())
     }
 
     async fn kill(&self, op: &Op, handle: &Handle) -> Result<Handle, Error> {
-        self.0.once(op, |runtimes| end(runtimes, handle, 137, "KILL", true));
+        self.0
+            .once(op, |runtimes| end(runtimes, handle, 137, "KILL", true));
         Ok(handle.clone())
     }
 
     async fn destroy(&self, op: &Op, handle: &Handle) -> Result<(), Error> {
-        self.0.once(op, |runtimes| drop(runtimes.remove(&key(handle))));
+        self.0
+            .once(op, |runtimes| drop(runtimes.remove(&key(handle))));
         Ok(())
     }
 
     async fn inspect(&self, handle: &Handle) -> Result<Observation, Error> {
         let inner = self.0.inner.lock().unwrap();
-        let runtime = inner.runtimes.get(&key(handle)).ok_or_else(|| Error::not_found("gone", "gone"))?;
+        let runtime = inner
+            .runtimes
+            .get(&key(handle))
+            .ok_or_else(|| Error::not_found("gone", "gone"))?;
         Ok(Observation {
             state: runtime.state.clone(),
             started_at_ms: None,
@@ -174,7 +215,10 @@ impl Driver for Double {
     async fn list(&self, _: Option<&str>, _: u32) -> Result<(Vec<Listed>, Option<String>), Error> {
         let inner = self.0.inner.lock().unwrap();
         let listed = inner.runtimes.keys().map(|key| Listed {
-            handle: Handle { schema: 1, opaque: serde_json::to_vec(key).unwrap() },
+            handle: Handle {
+                schema: 1,
+                opaque: serde_json::to_vec(key).unwrap(),
+            },
             workload: key.0.clone(),
             node: String::new(),
             generation: Generation(key.1),
@@ -186,13 +230,22 @@ impl Driver for Double {
         let (world, key) = (self.0.clone(), key(handle));
         let ended = async move {
             let mut changed = world.changed.subscribe();
-            while world.runtimes().get(&key).is_some_and(|runtime| runtime.state == RunState::Running) {
+            while world
+                .runtimes()
+                .get(&key)
+                .is_some_and(|runtime| runtime.state == RunState::Running)
+            {
                 changed.changed().await.unwrap();
             }
         };
         // No frame, then the end.
-        let output = futures::stream::once(ended).filter_map(|()| async { None }).boxed();
-        Ok(Some(Source { output, input: None }))
+        let output = futures::stream::once(ended)
+            .filter_map(|()| async { None })
+            .boxed();
+        Ok(Some(Source {
+            output,
+            input: None,
+        }))
     }
 
     async fn logs(&self, _: &Handle, _: &OutputOptions) -> Result<Source, Error> {

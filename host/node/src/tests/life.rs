@@ -13,25 +13,46 @@ use super::{Fixture, until};
 async fn a_workload_is_made_runs_ends_and_is_removed() {
     let mut node = Fixture::start().await;
     let generation = node.script.want(1, Some(Desired::Running));
-    let status = until("running", || node.script.status(1).filter(|(_, s)| s.state == WorkloadState::Running)).await;
+    let status = until("running", || {
+        node.script
+            .status(1)
+            .filter(|(_, s)| s.state == WorkloadState::Running)
+    })
+    .await;
     assert_eq!(status.0, generation);
     assert_eq!(status.1.attributes["pid"], "42");
 
     node.world.exit_all(3);
-    let (_, status) = until("its end", || node.script.status(1).filter(|(_, s)| s.state == WorkloadState::Exited)).await;
+    let (_, status) = until("its end", || {
+        node.script
+            .status(1)
+            .filter(|(_, s)| s.state == WorkloadState::Exited)
+    })
+    .await;
     assert_eq!(status.exit.unwrap().code, 3);
-    assert_eq!(status.attributes["pid"], "42", "what was known of it is still shown");
+    assert_eq!(
+        status.attributes["pid"], "42",
+        "what was known of it is still shown"
+    );
 
     node.script.want(1, None);
     let key = ItemKey::workload(workload(1));
     until("its removal", || {
-        node.script.heard(|heard| heard.statuses.get(&key).map(|status| status.phase)).filter(|phase| *phase == Phase::Removed)
+        node.script
+            .heard(|heard| heard.statuses.get(&key).map(|status| status.phase))
+            .filter(|phase| *phase == Phase::Removed)
     })
     .await;
     assert!(node.world.runtimes().is_empty());
     assert_eq!(node.world.removed_files(), 1);
     let told: Vec<_> = until("the events", || {
-        let told: Vec<_> = node.script.heard(|heard| heard.packets.values().map(|packet| packet.event.kind.clone()).collect());
+        let told: Vec<_> = node.script.heard(|heard| {
+            heard
+                .packets
+                .values()
+                .map(|packet| packet.event.kind.clone())
+                .collect()
+        });
         (told.len() == 2).then_some(told)
     })
     .await;
@@ -43,22 +64,35 @@ async fn a_workload_is_made_runs_ends_and_is_removed() {
 async fn a_stop_that_is_ignored_becomes_a_kill_and_a_start_makes_a_new_run() {
     let mut node = Fixture::start().await;
     let first = node.script.want(1, Some(Desired::Running));
-    until("running", || node.script.status(1).filter(|(_, s)| s.state == WorkloadState::Running)).await;
+    until("running", || {
+        node.script
+            .status(1)
+            .filter(|(_, s)| s.state == WorkloadState::Running)
+    })
+    .await;
     node.world.make_stubborn();
     let rest = node.script.want(1, Some(Desired::Stopped));
     let status = until("its end", || {
-        node.script.status(1).filter(|(generation, s)| *generation == rest && s.state == WorkloadState::Exited)
+        node.script
+            .status(1)
+            .filter(|(generation, s)| *generation == rest && s.state == WorkloadState::Exited)
     })
     .await;
     assert_eq!(status.1.exit.unwrap().signal.as_deref(), Some("KILL"));
 
     let again = node.script.want(1, Some(Desired::Running));
     until("running again", || {
-        node.script.status(1).filter(|(generation, s)| *generation == again && s.state == WorkloadState::Running)
+        node.script
+            .status(1)
+            .filter(|(generation, s)| *generation == again && s.state == WorkloadState::Running)
     })
     .await;
     let runtimes = node.world.runtimes();
-    assert_eq!(runtimes.keys().map(|key| key.1).collect::<Vec<_>>(), [again], "{first} is gone");
+    assert_eq!(
+        runtimes.keys().map(|key| key.1).collect::<Vec<_>>(),
+        [again],
+        "{first} is gone"
+    );
     node.stop().await;
 }
 
@@ -66,13 +100,24 @@ async fn a_stop_that_is_ignored_becomes_a_kill_and_a_start_makes_a_new_run() {
 async fn a_controller_that_is_behind_changes_nothing_and_hears_so() {
     let mut node = Fixture::start().await;
     node.script.want(1, Some(Desired::Running));
-    until("running", || node.script.status(1).filter(|(_, s)| s.state == WorkloadState::Running)).await;
+    until("running", || {
+        node.script
+            .status(1)
+            .filter(|(_, s)| s.state == WorkloadState::Running)
+    })
+    .await;
     node.stop().await;
     node.script.forget(1);
     node.boot().await;
-    let seen = until("the report", || node.script.heard(|heard| heard.behind.first().copied())).await;
+    let seen = until("the report", || {
+        node.script.heard(|heard| heard.behind.first().copied())
+    })
+    .await;
     assert_eq!(seen.revision.0, 2);
-    assert!(matches!(node.world.runtimes().values().next().unwrap().state, RunState::Running));
+    assert!(matches!(
+        node.world.runtimes().values().next().unwrap().state,
+        RunState::Running
+    ));
     node.stop().await;
 }
 
@@ -80,14 +125,33 @@ async fn a_controller_that_is_behind_changes_nothing_and_hears_so() {
 async fn absence_deletes_nothing() {
     let mut node = Fixture::start().await;
     node.script.want(1, Some(Desired::Running));
-    until("running", || node.script.status(1).filter(|(_, s)| s.state == WorkloadState::Running)).await;
+    until("running", || {
+        node.script
+            .status(1)
+            .filter(|(_, s)| s.state == WorkloadState::Running)
+    })
+    .await;
     node.stop().await;
     // A full set of a later place that does not name the workload.
     node.script.forget(9);
     node.boot().await;
     node.script.want(2, Some(Desired::Running));
-    until("the other to run", || node.script.status(2).filter(|(_, s)| s.state == WorkloadState::Running)).await;
-    let running: BTreeSet<_> = node.world.runtimes().into_iter().filter(|(_, r)| r.state == RunState::Running).map(|(key, _)| key.0).collect();
-    assert_eq!(running, BTreeSet::from([workload(1).to_string(), workload(2).to_string()]));
+    until("the other to run", || {
+        node.script
+            .status(2)
+            .filter(|(_, s)| s.state == WorkloadState::Running)
+    })
+    .await;
+    let running: BTreeSet<_> = node
+        .world
+        .runtimes()
+        .into_iter()
+        .filter(|(_, r)| r.state == RunState::Running)
+        .map(|(key, _)| key.0)
+        .collect();
+    assert_eq!(
+        running,
+        BTreeSet::from([workload(1).to_string(), workload(2).to_string()])
+    );
     node.stop().await;
 }

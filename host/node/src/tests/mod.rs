@@ -43,13 +43,20 @@ impl Fixture {
 
     fn off() -> Self {
         let disk = SimDisk::new::<NodeState>("st_00000000000000000000000001", 7).unwrap();
-        Self { disk, world: Arc::new(World::default()), script: Script::default(), stop: None }
+        Self {
+            disk,
+            world: Arc::new(World::default()),
+            script: Script::default(),
+            stop: None,
+        }
     }
 
     /// Starts the host. A disk that fails while it starts leaves it off, as a real one would.
     async fn boot(&mut self) {
         let (dialer, listener) = memory();
-        let Ok(store) = Store::open(self.disk.mount(), Options::default()).await else { return };
+        let Ok(store) = Store::open(self.disk.mount(), Options::default()).await else {
+            return;
+        };
         let parts = Parts {
             store,
             drivers: Arc::new(Backends(self.world.clone())),
@@ -58,8 +65,14 @@ impl Fixture {
             clock: Arc::new(SystemClock),
             entropy: Arc::new(SeededEntropy::new(1)),
         };
-        let options = NodeOptions { name: "here".into(), labels: BTreeMap::new(), boot: "boot-1".into() };
-        let Ok(node) = Node::open(options, parts).await else { return };
+        let options = NodeOptions {
+            name: "here".into(),
+            labels: BTreeMap::new(),
+            boot: "boot-1".into(),
+        };
+        let Ok(node) = Node::open(options, parts).await else {
+            return;
+        };
         let stop = CancellationToken::new();
         let script = self.script.clone();
         let run = node.run(stop.clone());
@@ -99,5 +112,7 @@ async fn until<T>(what: &str, mut probe: impl FnMut() -> Option<T>) -> T {
             tokio::time::sleep(Duration::from_millis(2)).await;
         }
     };
-    tokio::time::timeout(Duration::from_secs(20), wait).await.unwrap_or_else(|_| panic!("waited in vain for {what}"))
+    tokio::time::timeout(Duration::from_secs(20), wait)
+        .await
+        .unwrap_or_else(|_| panic!("waited in vain for {what}"))
 }

@@ -29,7 +29,10 @@ pub(super) struct Heard {
 
 impl Default for Script {
     fn default() -> Self {
-        Self { stated: Arc::new(watch::Sender::new((1, BTreeMap::new()))), heard: Arc::default() }
+        Self {
+            stated: Arc::new(watch::Sender::new((1, BTreeMap::new()))),
+            heard: Arc::default(),
+        }
     }
 }
 
@@ -48,7 +51,10 @@ impl Script {
                 name: format!("w{n}").parse().unwrap(),
                 desired,
                 grace_ms: 100,
-                spec: serde_json::from_value(serde_json::json!({"backend": "double", "command": ["x"]})).unwrap(),
+                spec: serde_json::from_value(
+                    serde_json::json!({"backend": "double", "command": ["x"]}),
+                )
+                .unwrap(),
             });
             let item = Item {
                 id: ItemKey::workload(workload(n)),
@@ -64,7 +70,8 @@ impl Script {
 
     /// States nothing any more, as after a restore to an earlier place.
     pub(super) fn forget(&self, revision: u64) {
-        self.stated.send_modify(|stated| *stated = (revision, BTreeMap::new()));
+        self.stated
+            .send_modify(|stated| *stated = (revision, BTreeMap::new()));
     }
 
     pub(super) fn heard<T>(&self, look: impl FnOnce(&Heard) -> T) -> T {
@@ -74,7 +81,10 @@ impl Script {
     pub(super) fn status(&self, n: u64) -> Option<(u64, WorkloadStatus)> {
         self.heard(|heard| {
             let status = heard.statuses.get(&ItemKey::workload(workload(n)))?;
-            Some((status.generation.0, serde_json::from_value(status.detail.clone()).ok()?))
+            Some((
+                status.generation.0,
+                serde_json::from_value(status.detail.clone()).ok()?,
+            ))
         })
     }
 
@@ -87,24 +97,51 @@ impl Script {
 
     async fn session(&self, mut connection: Connection) -> Option<()> {
         let link = &mut connection.control;
-        let NodeMessage::Hello(hello) = link.receiver.receive().await.ok()? else { panic!("no hello") };
+        let NodeMessage::Hello(hello) = link.receiver.receive().await.ok()? else {
+            panic!("no hello")
+        };
         let outbox = self.heard(|heard| heard.packets.keys().last().copied().unwrap_or(0));
         let session = hello.session + 1;
-        link.sender.send(&ControllerMessage::Welcome { protocol: 1, session, heartbeat_ms: 1_000, outbox }).await.ok()?;
-        let NodeMessage::Confirm { session: confirmed } = link.receiver.receive().await.ok()? else { panic!("no confirm") };
+        link.sender
+            .send(&ControllerMessage::Welcome {
+                protocol: 1,
+                session,
+                heartbeat_ms: 1_000,
+                outbox,
+            })
+            .await
+            .ok()?;
+        let NodeMessage::Confirm { session: confirmed } = link.receiver.receive().await.ok()?
+        else {
+            panic!("no confirm")
+        };
         assert_eq!(confirmed, session);
         self.heard.lock().unwrap().sessions = session;
         let mut stated = self.stated.subscribe();
         let mut last: Option<u64> = None;
         loop {
             let (revision, items) = stated.borrow_and_update().clone();
-            let at = Seen { store: StoreId::new(1, 1), incarnation: Incarnation(1), revision: Revision(revision) };
-            let items: Vec<Item> =
-                items.into_values().filter(|item| last.is_none_or(|last| item.generation.0 > last)).collect();
+            let at = Seen {
+                store: StoreId::new(1, 1),
+                incarnation: Incarnation(1),
+                revision: Revision(revision),
+            };
+            let items: Vec<Item> = items
+                .into_values()
+                .filter(|item| last.is_none_or(|last| item.generation.0 > last))
+                .collect();
             let message = match last {
                 Some(last) if last == revision => None,
-                Some(last) => Some(ControllerMessage::Delta { after: Revision(last), at, items }),
-                None => Some(ControllerMessage::FullSet { at, items, last: true }),
+                Some(last) => Some(ControllerMessage::Delta {
+                    after: Revision(last),
+                    at,
+                    items,
+                }),
+                None => Some(ControllerMessage::FullSet {
+                    at,
+                    items,
+                    last: true,
+                }),
             };
             if let Some(message) = message {
                 link.sender.send(&message).await.ok()?;
@@ -125,7 +162,11 @@ impl Script {
         let mut heard = self.heard.lock().unwrap();
         match message {
             NodeMessage::Status { statuses } => {
-                heard.statuses.extend(statuses.into_iter().map(|status| (status.id.clone(), status)));
+                heard.statuses.extend(
+                    statuses
+                        .into_iter()
+                        .map(|status| (status.id.clone(), status)),
+                );
                 None
             }
             NodeMessage::Outbox { packets } => {
@@ -141,7 +182,9 @@ impl Script {
                 heard.behind.push(seen);
                 None
             }
-            NodeMessage::Heartbeat { sent_boot_ms } => Some(ControllerMessage::HeartbeatAck { sent_boot_ms }),
+            NodeMessage::Heartbeat { sent_boot_ms } => {
+                Some(ControllerMessage::HeartbeatAck { sent_boot_ms })
+            }
             _ => None,
         }
     }

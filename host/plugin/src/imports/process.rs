@@ -4,7 +4,7 @@
 use std::sync::Arc;
 
 use fleet_capability::{Caller, Processes, Source};
-use fleet_model::{Error, Name, Op};
+use fleet_model::{Error, ErrorKind, Name, Op};
 use wasmtime::component::Resource;
 
 use super::{Answer, answer};
@@ -63,8 +63,15 @@ impl CallState {
             .parse()
             .map_err(|error| Error::invalid("bad-workload", format!("{error}")))?;
         let request = convert::request(launcher, workload, request)?;
+        let program = request.command.first().cloned().unwrap_or_default();
         let work = async move { processes.prepare(&caller, &rule, &op, request).await };
-        self.outside(work).await.map(convert::prepared)
+        self.outside(work)
+            .await
+            .map(convert::prepared)
+            .map_err(|error| match error.kind {
+                ErrorKind::Denied => self.scope.permissions.with_launcher_lines(error, &program),
+                _ => error,
+            })
     }
 
     async fn open_process(

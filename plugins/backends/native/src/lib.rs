@@ -59,8 +59,11 @@ impl driver::Guest for Native {
 
     fn start(op: Op, handle: Handle) -> Result<Handle, Error> {
         let runtime = Runtime::of(&handle)?;
-        process::start(&op, &runtime.process)?;
-        Ok(handle)
+        match process::start(&op, &runtime.process) {
+            // It may have run: the next look says so, and it is not started again.
+            Err(error) if error.code == "start-lost" => Ok(handle),
+            started => started.map(|_| handle),
+        }
     }
 
     fn stop(op: Op, handle: Handle, signal: String) -> Result<Handle, Error> {

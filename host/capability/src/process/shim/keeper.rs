@@ -118,6 +118,10 @@ impl Keeper {
             self.collect();
         }
         self.finish(None);
+        let placement = self.placement;
+        // Whoever waits for the end need not wait for this.
+        drop(self.launched);
+        placement.leave_shims();
     }
 
     fn finish(&mut self, start_error: Option<Error>) {

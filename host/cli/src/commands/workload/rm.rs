@@ -3,7 +3,7 @@
 //! All are asked to go first and waited for then, so that their grace runs side by side. One that
 //! fails does not keep the others.
 
-use clap::Args;
+use clap::{ArgGroup, Args};
 use fleet_client::{Client, ClientError, Page, WorkloadQuery};
 use fleet_model::workload::Workload;
 
@@ -15,13 +15,10 @@ use crate::progress::Progress;
 
 /// Its arguments.
 #[derive(Debug, Args)]
+#[command(group(ArgGroup::new("which").required(true).args(["names", "all"])))]
 pub(crate) struct RmArgs {
     /// Their names or ids
-    #[arg(
-        value_name = "ID",
-        required_unless_present = "all",
-        conflicts_with = "all"
-    )]
+    #[arg(value_name = "ID")]
     names: Vec<String>,
     /// All there are
     #[arg(long)]
