@@ -243,13 +243,13 @@ async fn drive_opener(
     let mut waiting = None;
     std::future::poll_fn(|cx| {
         loop {
-            if waiting.is_none() {
-                if let Poll::Ready(request) = requests.poll_recv(cx) {
-                    match request {
-                        Some(request) => waiting = Some(request),
-                        // Streams may still be open: the connection goes on until its far end closes.
-                        None => return connection.poll_next_inbound(cx).map(|_| ()),
-                    }
+            if waiting.is_none()
+                && let Poll::Ready(request) = requests.poll_recv(cx)
+            {
+                match request {
+                    Some(request) => waiting = Some(request),
+                    // Streams may still be open: the connection goes on until its far end closes.
+                    None => return connection.poll_next_inbound(cx).map(|_| ()),
                 }
             }
             if let Some(request) = waiting.take() {

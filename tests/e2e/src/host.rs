@@ -9,21 +9,12 @@ use serde_json::Value;
 use crate::process::{find_processes, wait_for};
 
 /// How a host is started.
-#[derive(Debug, Clone)]
+#[derive(Debug, Clone, Default)]
 pub struct HostOptions {
     /// The plugin folder; what was built, when absent.
     pub plugins: Option<PathBuf>,
     /// More arguments of `run`.
     pub args: Vec<OsString>,
-}
-
-impl Default for HostOptions {
-    fn default() -> Self {
-        Self {
-            plugins: None,
-            args: Vec::new(),
-        }
-    }
 }
 
 /// A running host, or one that was killed and can be started again on the same data.
@@ -53,7 +44,6 @@ impl Ran {
     }
 
     /// The same, after making sure that it succeeded.
-    #[must_use]
     pub fn ok(self) -> Self {
         assert_eq!(self.code, 0, "{self:?}");
         self

@@ -118,13 +118,14 @@ async fn accept(
                         .extend(status::report(&known, None, &Live::default()));
                 }
             }
-            if reached && let Some(identity) = tx.get::<Identity>(&Identity::KEY) {
-                if identity.seen != Some(at) {
-                    tx.put(Identity {
-                        seen: Some(at),
-                        ..Identity::clone(&identity)
-                    });
-                }
+            if reached
+                && let Some(identity) = tx.get::<Identity>(&Identity::KEY)
+                && identity.seen != Some(at)
+            {
+                tx.put(Identity {
+                    seen: Some(at),
+                    ..Identity::clone(&identity)
+                });
             }
             Ok(changed)
         });

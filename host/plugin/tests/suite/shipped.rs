@@ -143,7 +143,7 @@ async fn native_without_a_grant_says_which_line_is_missing() {
 }
 
 #[tokio::test]
-async fn another_launcher_than_the_one_asked_for_is_refused() {
+async fn a_launcher_that_nobody_granted_is_refused_with_its_line() {
     let machine = machine("");
     let host = machine.host().await;
     let native = driver(&host, "native");
@@ -154,7 +154,11 @@ async fn another_launcher_than_the_one_asked_for_is_refused() {
         .unwrap_err();
     assert_eq!(
         (error.kind, error.code.as_str()),
-        (ErrorKind::Denied, "not-requested")
+        (ErrorKind::Denied, "not-granted")
+    );
+    assert!(
+        error.message.contains("[native.process.launchers.root]"),
+        "{error}"
     );
     assert!(machine.processes.calls.lock().unwrap().is_empty());
 }
