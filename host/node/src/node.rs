@@ -102,6 +102,7 @@ impl Node {
                     format!("the node's store cannot be written: {error}"),
                 )
             })?;
+        let readiness = Arc::new(Readiness::new(clock.clone()));
         let context = Arc::new(Context {
             node: identity.node,
             name: options.name,
@@ -118,7 +119,7 @@ impl Node {
         Ok(Self {
             context,
             dialer,
-            readiness: Arc::new(Readiness::default()),
+            readiness,
         })
     }
 

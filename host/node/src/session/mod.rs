@@ -141,7 +141,14 @@ async fn once(
         tell,
         welcome.heartbeat,
     );
-    let said = say::say(context, connection.control.sender, told, welcome, stop);
+    let said = say::say(
+        context,
+        readiness,
+        connection.control.sender,
+        told,
+        welcome,
+        stop,
+    );
     // All four end together: what one of them spawned or holds goes with the session.
     tokio::select! {
         end = heard => end,

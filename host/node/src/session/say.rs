@@ -12,6 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{SessionEnd, Told, Welcome};
 use crate::context::Context;
+use crate::readiness::Readiness;
 
 /// Reports in one message.
 const REPORTS: usize = 256;
@@ -21,6 +22,7 @@ const PACKETS: usize = 256;
 
 pub(super) async fn say(
     context: &Arc<Context>,
+    readiness: &Readiness,
     mut sender: LinkSender,
     mut told: mpsc::Receiver<Told>,
     welcome: Welcome,
@@ -44,7 +46,11 @@ pub(super) async fn say(
             next_beat_ms =
                 now_ms + u64::try_from(welcome.heartbeat.as_millis()).unwrap_or(u64::MAX);
         }
+        let before = sent;
         sent = send_outbox(context, &mut sender, sent).await?;
+        if sent > before {
+            readiness.events_sent();
+        }
         let until_beat = std::time::Duration::from_millis(next_beat_ms.saturating_sub(now_ms));
         tokio::select! {
             statuses = context.board.take(REPORTS) => sender.send(&NodeMessage::Status { statuses }).await?,
@@ -53,7 +59,12 @@ pub(super) async fn say(
             Some(told) = told.recv() => match told {
                 Told::WantFullSet => sender.send(&NodeMessage::WantFullSet).await?,
                 Told::Behind(seen) => sender.send(&NodeMessage::ControllerBehind { seen }).await?,
-                Told::OutboxStored(seq) => trim(context, seq).await?,
+                Told::OutboxStored(seq) => {
+                    if seq >= sent {
+                        readiness.events_stored();
+                    }
+                    trim(context, seq).await?;
+                }
             },
             () = context.clock.sleep(until_beat) => {}
             () = stop.cancelled() => {
