@@ -1,16 +1,22 @@
 //! Owns the supervisors: one task per item that is not removed.
 
 use std::collections::{BTreeMap, HashMap};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use fleet_model::driver::Observation;
 use fleet_model::item::ItemKey;
+use futures::FutureExt;
 use tokio::sync::Notify;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
 use crate::context::Context;
 use crate::reconcile::supervise::{Ended, supervise};
+
+/// How long after a panic a supervisor starts again.
+const AFTER_PANIC: Duration = Duration::from_secs(5);
 
 /// Starts supervisors and wakes them.
 pub(crate) struct Hub {
@@ -66,22 +72,26 @@ impl Hub {
         drop(wakes);
         let (hub, key) = (self.clone(), key.clone());
         self.tasks.spawn(async move {
-            if supervise(
+            let supervised = supervise(
                 hub.context.clone(),
                 key.clone(),
                 recovered,
                 wake,
                 hub.stop.clone(),
-            )
-            .await
-                == Ended::Removed
-            {
-                hub.removed(&key);
+            );
+            match AssertUnwindSafe(supervised).catch_unwind().await {
+                Ok(Ended::Removed) => hub.removed(&key),
+                Ok(Ended::Stopped) => {}
+                Err(_) => {
+                    tracing::error!(item = %key, "a supervisor panicked, which is a bug; it starts again");
+                    hub.context.clock.sleep(AFTER_PANIC).await;
+                    hub.removed(&key);
+                }
             }
         });
     }
 
-    /// The item is removed and its supervisor is ending. A newer intent may have been recorded in
+    /// An item's supervisor is ending, because the item is removed or by a bug. A newer intent may have been recorded in
     /// this moment: whoever recorded it wakes either the old supervisor's entry, which is looked
     /// after here, or makes a new one.
     fn removed(self: &Arc<Self>, key: &ItemKey) {

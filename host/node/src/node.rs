@@ -3,7 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::convert::Infallible;
 use std::sync::Arc;
+use std::time::Duration;
 
+use fleet_model::driver::Observation;
+use fleet_model::item::ItemKey;
 use fleet_model::plugin::{PluginKind, PluginState};
 use fleet_model::{Error, Name, NodeId};
 use fleet_plugin::Drivers;
@@ -21,6 +24,9 @@ use crate::reconcile::recover::recover;
 use crate::session;
 use crate::state::{Identity, NodeState};
 use crate::sweep::sweep;
+
+/// How long a start waits for backends to say what became of their runs.
+const RECOVER: Duration = Duration::from_secs(5);
 
 /// How a node is set up.
 #[derive(Debug, Clone)]
@@ -137,9 +143,11 @@ impl Node {
 
     /// Finds its workloads again, then works until `stop`. Nothing is stopped by stopping it.
     pub async fn run(self, stop: CancellationToken) {
-        let hub = Arc::new(Hub::new(self.context.clone(), stop.child_token()));
+        // Everything of this node ends with it, also when it ends because its store has failed.
+        let stop = stop.child_token();
+        let hub = Arc::new(Hub::new(self.context.clone(), stop.clone()));
         tokio::select! {
-            recovered = recover(&self.context) => hub.resume(recovered),
+            recovered = self.recovered() => hub.resume(recovered),
             () = stop.cancelled() => return,
         }
         let session = session::keep(
@@ -149,8 +157,36 @@ impl Node {
             self.dialer,
             stop.clone(),
         );
+        let session = async {
+            session.await;
+            stop.cancel();
+        };
         tokio::join!(session, sweep_backends(&self.context, &stop));
         hub.ended().await;
+    }
+
+    /// What became of the runs it had, as far as backends can say so soon. Backends that are still
+    /// being loaded get a moment; whatever is not asked here is looked at one by one later.
+    async fn recovered(&self) -> BTreeMap<ItemKey, Observation> {
+        let found = async {
+            let mut changes = self.context.drivers.changes();
+            while self
+                .context
+                .drivers
+                .plugins()
+                .iter()
+                .any(|plugin| !plugin.state.is_settled())
+            {
+                if changes.changed().await.is_err() {
+                    break;
+                }
+            }
+            recover(&self.context).await
+        };
+        tokio::select! {
+            found = found => found,
+            () = self.context.clock.sleep(RECOVER) => BTreeMap::new(),
+        }
     }
 }
 
@@ -165,7 +201,10 @@ async fn sweep_backends(context: &Arc<Context>, stop: &CancellationToken) {
             if let (true, Ok(name)) = (active, plugin.name.parse::<Name>())
                 && swept.insert(name.clone())
             {
-                sweep(context, &name).await;
+                tokio::select! {
+                    () = sweep(context, &name) => {}
+                    () = stop.cancelled() => return,
+                }
             }
         }
         tokio::select! {

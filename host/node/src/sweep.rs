@@ -17,6 +17,9 @@ use crate::state::Record;
 /// Runtimes per page.
 const PAGE: u32 = 100;
 
+/// Pages of one sweep: a backend whose list has no end does not hold up the others.
+const MAX_PAGES: usize = 1_000;
+
 /// What to do about one runtime that a backend listed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Verdict {
@@ -50,7 +53,7 @@ pub(crate) async fn sweep(context: &Arc<Context>, backend: &Name) {
         return;
     };
     let mut cursor: Option<String> = None;
-    loop {
+    for _ in 0..MAX_PAGES {
         let (entries, next) = match driver.list(cursor.as_deref(), PAGE).await {
             Ok(page) => page,
             Err(error) => {

@@ -290,7 +290,7 @@ impl Permissions {
         let plugin = &self.plugin;
         let remedy = format!("[{plugin}.process.launchers.{name}]\nexecutable = \"{path}\"");
         let message = format!(
-            "{error}; a launcher of its own would be, in {}\n{remedy}\nnamed by the workload: [config] launcher = \"{name}\"",
+            "{error}\nor add to {}\n{remedy}\nand let the workload name it: [config] launcher = \"{name}\"",
             self.grants_path.display()
         );
         Error { message, ..error }

@@ -85,7 +85,8 @@ pub struct Hello {
     pub host_version: String,
     /// The newest truth the node has seen.
     pub seen: Option<Seen>,
-    /// The highest generation of each item the node knows, removed ones included.
+    /// The highest generation of each item the node has. Removed ones are not named: their
+    /// generations are not above `seen.revision`.
     pub inventory: Vec<Inventory>,
     /// The id of the node's outbox: sequence numbers count within it.
     pub outbox: StoreId,

@@ -15,6 +15,7 @@ use fleet_client::{Client, ClientOptions, WorkloadQuery};
 use fleet_model::workload::{Workload, WorkloadState};
 use fleet_plugin::Drivers as _;
 use fleet_seam::{SystemClock, SystemEntropy};
+use tokio::sync::watch;
 
 use super::data::DataFolder;
 use super::grants;
@@ -32,6 +33,8 @@ use crate::progress::Progress;
 
 /// How long an ordered stop may take before the rest is left to the operating system.
 const STOP: Duration = Duration::from_secs(15);
+/// How long the first screen waits for what the node finds again.
+const RECOVER: Duration = Duration::from_millis(500);
 /// How long the host waits for its own API's answer about workloads.
 const COUNT: Duration = Duration::from_secs(2);
 
@@ -107,7 +110,7 @@ async fn live(settings: &Settings, context: &mut Context) -> Result<(), Failure>
         grants_file: grants_file(settings),
         grants_are_new: granted.is_new,
         not_ready: (running.reasons)(),
-        workloads: workloads(&client).await.unwrap_or_default(),
+        workloads: recovered(&client, running.known.changes()).await,
         command,
     };
     if context.output.is_json() {
@@ -158,6 +161,22 @@ async fn workloads(client: &Client) -> Option<Vec<Workload>> {
     within(COUNT, client.workloads(&WorkloadQuery::default()))
         .await?
         .ok()
+}
+
+/// All workloads, given the node a moment to look at those that it found again.
+async fn recovered(client: &Client, mut known: watch::Receiver<u64>) -> Vec<Workload> {
+    let mut all = Vec::new();
+    let look = async {
+        loop {
+            all = workloads(client).await.unwrap_or_default();
+            let unseen = all.iter().any(|one| one.state == WorkloadState::Unknown);
+            if !unseen || known.changed().await.is_err() {
+                return;
+            }
+        }
+    };
+    let _ = within(RECOVER, look).await;
+    all
 }
 
 async fn within<T>(limit: Duration, work: impl Future<Output = T>) -> Option<T> {

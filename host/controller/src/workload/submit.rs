@@ -40,10 +40,13 @@ impl Inner {
         spec: WorkloadSpec,
         keyed: Option<Keyed>,
     ) -> Result<Answer, Refusal> {
-        if let Some(answer) = self.earlier(keyed.as_ref())? {
+        // One snapshot for both: a copy of this request that is stored in between would otherwise
+        // show as a taken name and not as the answer to give again.
+        let snapshot = self.store.snapshot();
+        if let Some(answer) = self.earlier(&snapshot.state, keyed.as_ref())? {
             return Ok(answer);
         }
-        let node = self.admit(&spec)?;
+        let node = self.admit(&snapshot.state, &spec)?;
         let names = match &spec.name {
             Some(name) => vec![name.clone()],
             None => (0..MADE_UP)
@@ -71,7 +74,7 @@ impl Inner {
         verb: Verb,
         keyed: Option<Keyed>,
     ) -> Result<Answer, Refusal> {
-        if let Some(answer) = self.earlier(keyed.as_ref())? {
+        if let Some(answer) = self.earlier(&self.store.snapshot().state, keyed.as_ref())? {
             return Ok(answer);
         }
         let registry = self.registry.clone();
@@ -87,17 +90,19 @@ impl Inner {
         Ok(written.await.map_err(write_failed)?)
     }
 
-    fn earlier(&self, keyed: Option<&Keyed>) -> Result<Option<Answer>, Error> {
+    fn earlier(
+        &self,
+        state: &ControllerState,
+        keyed: Option<&Keyed>,
+    ) -> Result<Option<Answer>, Error> {
         match keyed {
-            Some(keyed) => keyed.earlier(&self.store.snapshot().state, self.clock.unix_ms()),
+            Some(keyed) => keyed.earlier(state, self.clock.unix_ms()),
             None => Ok(None),
         }
     }
 
     /// Judges a spec and finds it a node.
-    fn admit(&self, spec: &WorkloadSpec) -> Result<NodeId, Refusal> {
-        let snapshot = self.store.snapshot();
-        let state = &snapshot.state;
+    fn admit(&self, state: &ControllerState, spec: &WorkloadSpec) -> Result<NodeId, Refusal> {
         let mut reasons = admit::spec(spec);
         let candidates = state.nodes.values().map(|node| Candidate {
             node,

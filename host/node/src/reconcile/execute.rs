@@ -8,7 +8,7 @@ use std::time::Duration;
 use fleet_capability::source::Source;
 use fleet_model::driver::{Creation, Observation, RunState};
 use fleet_model::event::Event;
-use fleet_model::item::ItemKey;
+use fleet_model::item::{Generation, ItemKey};
 use fleet_model::workload::WorkloadIntent;
 use fleet_model::{Error, ErrorKind, Verb};
 use fleet_plugin::Driver;
@@ -34,6 +34,9 @@ pub(super) struct Executor {
     /// The open watch, when `live.watched`.
     pub(super) watch: Option<Source>,
 }
+
+/// The longest pause between two tries of one step, whatever a backend asks for.
+const MAX_PAUSE: Duration = Duration::from_secs(15);
 
 /// What kind of failure back-off applies to.
 #[derive(Clone, Copy)]
@@ -75,7 +78,14 @@ impl Executor {
                 Ok(())
             }
             Err(Trouble::Call(error)) => {
-                self.fail(error, repeat);
+                self.fail(error, repeat, record.item.generation);
+                Ok(())
+            }
+            Err(Trouble::Again) => {
+                let later_ms = self.context.clock.boot_ms() + millis(MAX_PAUSE / 5);
+                if let Some(retry) = &mut self.live.retry {
+                    retry.until_ms = later_ms;
+                }
                 Ok(())
             }
             Err(Trouble::Halted) => Err(Halted),
@@ -290,12 +300,18 @@ impl Executor {
     async fn record(&mut self, record: &Record, run: &Run, stage: Stage) -> Result<(), Trouble> {
         if let (Stage::Failed { .. }, Some(handle)) = (&stage, &run.handle) {
             // A start that failed may have started all the same; what is called failed must not run.
-            if let Err(error) = self
+            match self
                 .driver(run)?
                 .kill(&transition::op(record, run, Verb::Kill), handle)
                 .await
             {
-                tracing::debug!(item = %self.key, %error, "nothing to kill after a failed start");
+                Ok(_) => {}
+                Err(error)
+                    if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Unsupported) => {}
+                Err(error) => {
+                    tracing::warn!(item = %self.key, %error, "a failed start cannot be made sure of yet");
+                    return Err(Trouble::Again);
+                }
             }
         }
         let observed = self.live.observed.clone();
@@ -384,14 +400,19 @@ impl Executor {
         self.context.clock.boot_ms() + millis(self.context.entropy.jitter(around))
     }
 
-    fn fail(&mut self, error: Error, repeat: Repeat) {
-        let failures = self.live.retry.as_ref().map_or(0, |retry| retry.failures) + 1;
+    fn fail(&mut self, error: Error, repeat: Repeat, generation: Generation) {
+        let before = self
+            .live
+            .retry
+            .as_ref()
+            .filter(|retry| retry.generation == generation);
+        let failures = before.map_or(0, |retry| retry.failures) + 1;
         let waits = matches!(repeat, Repeat::Always)
             || error.kind.is_retryable()
             || error.kind == ErrorKind::Internal;
         let around = match error.retry_after_ms {
-            Some(asked) => Duration::from_millis(asked.into()),
-            None => Duration::from_millis(200 << failures.min(7)).min(Duration::from_secs(15)),
+            Some(asked) => Duration::from_millis(asked.into()).min(MAX_PAUSE),
+            None => Duration::from_millis(200 << failures.min(7)).min(MAX_PAUSE),
         };
         let delay = if waits {
             millis(self.context.entropy.jitter(around))
@@ -400,6 +421,7 @@ impl Executor {
         };
         tracing::debug!(item = %self.key, %error, failures, delay, "a step failed");
         self.live.retry = Some(Retry {
+            generation,
             failures,
             until_ms: self.context.clock.boot_ms() + delay,
             error,
@@ -449,6 +471,8 @@ impl Executor {
 enum Trouble {
     /// A call failed, or the disk is full: tried again or given up as the plan says.
     Call(Error),
+    /// Not now; the failure that led here stands.
+    Again,
     /// The store is gone.
     Halted,
 }

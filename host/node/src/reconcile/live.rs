@@ -37,6 +37,8 @@ pub struct Sent {
 /// Calls that failed in a row.
 #[derive(Debug, Clone)]
 pub struct Retry {
+    /// Under which intent: a newer one is not held up by it.
+    pub generation: Generation,
     /// How many.
     pub failures: u32,
     /// Not before this time on the boot clock, in milliseconds.

@@ -74,6 +74,7 @@ pub fn plan(at: &Situation<'_>) -> Step {
         return Step::Wait(None);
     }
     if let Some(retry) = &at.live.retry
+        && retry.generation == at.record.item.generation
         && at.now_ms < retry.until_ms
     {
         return Step::Wait(Some(retry.until_ms));

@@ -270,6 +270,7 @@ fn a_tombstone_may_shorten_the_grace() {
 fn failures_are_waited_out_and_given_up_by_their_kind() {
     let retry = |kind, failures, until_ms| Live {
         retry: Some(Retry {
+            generation: Generation(5),
             failures,
             until_ms,
             error: Error::new(kind, "x", "x"),
@@ -304,6 +305,26 @@ fn failures_are_waited_out_and_given_up_by_their_kind() {
             );
         }
     }
+}
+
+#[test]
+fn a_newer_intent_does_not_wait_for_an_older_ones_retry() {
+    let retry = Retry {
+        generation: Generation(5),
+        failures: 1,
+        until_ms: u64::MAX,
+        error: Error::new(ErrorKind::Unavailable, "x", "x"),
+    };
+    let live = Live {
+        retry: Some(retry),
+        ..Live::default()
+    };
+    let run = Some((5, Stage::Created));
+    assert_eq!(
+        step(&record(5, RUN, run.clone()), &live),
+        Step::Wait(Some(u64::MAX))
+    );
+    assert_eq!(step(&record(6, GONE, run), &live), Step::Look);
 }
 
 #[test]

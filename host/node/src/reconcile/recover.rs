@@ -32,7 +32,8 @@ pub(crate) async fn recover(context: &Arc<Context>) -> BTreeMap<ItemKey, Observa
                     tracing::warn!(%backend, asked = page.len(), answered = seen.len(), "recover did not answer for every handle; each is looked at alone");
                 }
                 Err(error) => {
-                    tracing::warn!(%backend, %error, "recover failed; each run is looked at alone")
+                    tracing::warn!(%backend, %error, "recover failed; each run is looked at alone");
+                    break;
                 }
             }
         }

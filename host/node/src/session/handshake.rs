@@ -34,6 +34,7 @@ pub(super) async fn shake(context: &Context, link: &mut Link) -> Result<Welcome,
             .state
             .items
             .values()
+            .filter(|record| !record.removed)
             .map(|record| Inventory {
                 id: record.item.id.clone(),
                 generation: record.item.generation,

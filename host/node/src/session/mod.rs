@@ -53,8 +53,8 @@ pub(crate) enum SessionEnd {
     /// What came is not what the protocol has in this place.
     #[error("the controller spoke out of turn")]
     OutOfTurn,
-    /// There is no room to write down what was agreed or stated; the next session says it again.
-    #[error("the node cannot write to its data folder")]
+    /// What was agreed or stated could not be written down or read; the next session says it again.
+    #[error("the node cannot use its data folder")]
     NoRoom,
     /// The node's store takes no more writes.
     #[error("the node's store has failed")]
@@ -65,8 +65,8 @@ impl SessionEnd {
     /// What a write that failed means for the session.
     fn of_write<E>(error: &WriteError<E>) -> Self {
         match error {
-            WriteError::Full(_) | WriteError::Busy(_) => Self::NoRoom,
-            _ => Self::Halted,
+            WriteError::Closed | WriteError::Failed(_) => Self::Halted,
+            _ => Self::NoRoom,
         }
     }
 }

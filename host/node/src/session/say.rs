@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use fleet_model::event::Event;
+use fleet_model::item::ItemStatus;
 use fleet_protocol::NodeMessage;
 use fleet_protocol::link::LinkSender;
 use fleet_protocol::message::Packet;
@@ -16,6 +17,9 @@ use crate::readiness::Readiness;
 
 /// Reports in one message.
 const REPORTS: usize = 256;
+
+/// Bytes of reports in one message, unless one alone is larger.
+const PART_BYTES: usize = 2 * 1024 * 1024;
 
 /// Outbox entries in one message.
 const PACKETS: usize = 256;
@@ -53,15 +57,20 @@ pub(super) async fn say(
         }
         let until_beat = std::time::Duration::from_millis(next_beat_ms.saturating_sub(now_ms));
         tokio::select! {
-            statuses = context.board.take(REPORTS) => sender.send(&NodeMessage::Status { statuses }).await?,
+            statuses = context.board.take(REPORTS) => {
+                for statuses in parts(statuses) {
+                    sender.send(&NodeMessage::Status { statuses }).await?;
+                }
+            }
             Ok(()) = commits.changed() => {}
             Ok(()) = plugins.changed() => sender.send(&NodeMessage::Plugins { plugins: context.plugins() }).await?,
             Some(told) = told.recv() => match told {
                 Told::WantFullSet => sender.send(&NodeMessage::WantFullSet).await?,
                 Told::Behind(seen) => sender.send(&NodeMessage::ControllerBehind { seen }).await?,
                 Told::OutboxStored(seq) => {
-                    if seq >= sent {
-                        readiness.events_stored();
+                    readiness.events_stored();
+                    if seq < sent {
+                        readiness.events_sent();
                     }
                     trim(context, seq).await?;
                 }
@@ -76,6 +85,24 @@ pub(super) async fn say(
     }
 }
 
+/// Reports in messages that stay well below the largest frame, however much backends say.
+fn parts(statuses: Vec<ItemStatus>) -> Vec<Vec<ItemStatus>> {
+    let mut parts = vec![Vec::new()];
+    let mut bytes = 0;
+    for status in statuses {
+        let size = serde_json::to_vec(&status).map_or(0, |text| text.len());
+        if bytes + size > PART_BYTES && bytes > 0 {
+            parts.push(Vec::new());
+            bytes = 0;
+        }
+        bytes += size;
+        if let Some(part) = parts.last_mut() {
+            part.push(status);
+        }
+    }
+    parts
+}
+
 /// Sends what has been added since `sent`, and answers the new place.
 async fn send_outbox(
     context: &Context,
@@ -87,7 +114,10 @@ async fn send_outbox(
             .store
             .read_log::<Event>(sent, PACKETS)
             .await
-            .map_err(|_| SessionEnd::Halted)?;
+            .map_err(|error| {
+                tracing::error!(%error, "the outbox cannot be read");
+                SessionEnd::NoRoom
+            })?;
         let Some((last, ..)) = entries.last() else {
             break;
         };
@@ -112,6 +142,6 @@ async fn trim(context: &Context, through: u64) -> Result<(), SessionEnd> {
     match trimmed.await {
         // A full disk keeps a few entries longer; they are not sent again in this session.
         Ok(()) | Err(WriteError::Full(_) | WriteError::Busy(_)) => Ok(()),
-        Err(_) => Err(SessionEnd::Halted),
+        Err(error) => Err(SessionEnd::of_write(&error)),
     }
 }

@@ -5,8 +5,8 @@
 //!
 //! How a start goes, and why nothing can be started twice or get lost on the way:
 //!
-//! 1. The host writes an `Order` (`message.rs`) to the shim's stdin. The environment travels this way
-//!    and no other, so a secret in it is in no argument list and no file.
+//! 1. The host writes an `Order` (`message.rs`) to the shim's stdin. The environment travels this way,
+//!    so it is in no argument list.
 //! 2. The shim prepares all that may fail without harm, up to a child process that is in the
 //!    program's cgroup and process group and waits (`exec.rs`).
 //! 3. It creates the slot's `claim`, which names itself and that child, and makes it durable. Of
