@@ -5,7 +5,7 @@ use crate::say;
 use crate::slow::{TestTime, from_junit, from_libtest};
 use crate::test::{Area, Needs, Session, Stop};
 use crate::workspace::{Workspace, on_path, output, run};
-use crate::{generate, tools};
+use crate::{bench, generate, tools};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -14,7 +14,7 @@ use std::process::{Command, Stdio};
 pub(crate) const AREAS: [Area; 8] = [
     Area {
         name: "format",
-        about: "rustfmt leaves both workspaces as they are",
+        about: "rustfmt leaves all workspaces as they are",
         needs: Needs::Sources,
         run: format,
     },
@@ -38,7 +38,7 @@ pub(crate) const AREAS: [Area; 8] = [
     },
     Area {
         name: "lint",
-        about: "clippy has nothing to say about both workspaces",
+        about: "clippy has nothing to say about any workspace",
         needs: Needs::Sources,
         run: lint,
     },
@@ -87,7 +87,12 @@ const DENY_COMPONENTS: [&str; 16] = [
 
 fn format(session: &mut Session<'_>) -> Result<(), Stop> {
     let check = ["fmt", "--all", "--check", "--manifest-path"];
-    for manifest in ["Cargo.toml", "plugins/Cargo.toml"] {
+    for manifest in [
+        "Cargo.toml",
+        "plugins/Cargo.toml",
+        bench::GRPC_MANIFEST,
+        bench::GUEST_MANIFEST,
+    ] {
         run(session.workspace.cargo(check).arg(manifest))?;
     }
     Ok(())
@@ -100,6 +105,9 @@ fn lint(session: &mut Session<'_>) -> Result<(), Stop> {
     run(components(workspace, "clippy").args(["--", "-D", "warnings"]))?;
     // Their tests run on this machine, so that is where clippy sees them.
     run(components_here(workspace, "clippy").args(["--all-targets", "--", "-D", "warnings"]))?;
+    for mut clippy in [bench::grpc, bench::guest].map(|call| call(workspace, "clippy")) {
+        run(clippy.args(["--", "-D", "warnings"]))?;
+    }
     Ok(())
 }
 

@@ -12,6 +12,7 @@
 
 mod areas;
 mod assemble;
+mod bench;
 mod build;
 mod generate;
 mod run;
@@ -48,11 +49,12 @@ impl From<String> for Failure {
     }
 }
 
-const COMMANDS: [&Command; 4] = [
+const COMMANDS: [&Command; 5] = [
     &build::COMMAND,
     &run::COMMAND,
     &test::COMMAND,
     &generate::COMMAND,
+    &bench::COMMAND,
 ];
 
 fn main() -> ExitCode {

@@ -85,7 +85,6 @@ pub(crate) struct ProcessStat {
     pub(crate) pid: u32,
     pub(crate) state: char,
     pub(crate) parent: u32,
-    pub(crate) session: u32,
     pub(crate) start_ticks: u64,
 }
 
@@ -109,7 +108,6 @@ impl ProcessStat {
             pid,
             state: fields.first()?.chars().next()?,
             parent: fields.get(1)?.parse().ok()?,
-            session: fields.get(3)?.parse().ok()?,
             start_ticks: fields.get(19)?.parse().ok()?,
         })
     }
@@ -134,7 +132,6 @@ mod tests {
                 pid: 42,
                 state: 'S',
                 parent: 7,
-                session: 9,
                 start_ticks: 12_345
             }
         );

@@ -12,18 +12,24 @@ pub mod boot;
 pub mod cgroup;
 mod durable;
 mod fault;
+pub mod input;
 pub mod log;
+pub mod packets;
 pub mod process;
 mod removal;
+pub mod secret;
 pub mod source;
 pub mod workspace;
 
+pub use packets::{LocalSpools, PacketLimits, PacketSpools, Spooled, SpooledPacket};
 pub use process::launcher::{Launcher, ResolvedProgram};
 pub use process::local::{LocalProcesses, Options, ShimCommand};
-pub use process::shim::shim_main;
+pub use process::shim::points::{Claims, NoPoints, ShimPoint, ShimPoints};
+pub use process::shim::{shim_main, shim_main_with};
 pub use process::{
     Caller, ListedProcess, Open, OutputOptions, Prepared, ProcessState, ProcessStatus, Processes,
-    Request,
+    Request, Stdin,
 };
+pub use secret::{NoSecrets, Redactor, SecretValue, Secrets};
 pub use source::{Frame, Source, Stream};
-pub use workspace::Workspaces;
+pub use workspace::{Usage, WorkspaceFile, Workspaces};

@@ -7,7 +7,7 @@ use clap::Parser as _;
 use clap::error::ErrorKind;
 
 use crate::cli::{Cli, Command, Global};
-use crate::commands::{completions, config, events, plugin, workload};
+use crate::commands::{completions, config, events, plugin, secret, workload};
 use crate::environment::Environment;
 use crate::failure::{Exit, Failure};
 use crate::output::Output;
@@ -56,6 +56,7 @@ fn dispatch(command: Command, context: &mut Context) -> Result<(), Failure> {
     match command {
         Command::Run(args) => run::run(args, context),
         Command::Workload(command) => workload::run(command, context),
+        Command::Secret(command) => secret::run(command, context),
         Command::Plugin(command) => plugin::run(command, context),
         Command::Events(args) => block_on(events::run(&args, context)),
         Command::Config(command) => config::run(command, context),

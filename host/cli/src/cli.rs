@@ -8,7 +8,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-use crate::commands::{completions, config, events, plugin, workload};
+use crate::commands::{completions, config, events, plugin, secret, workload};
 use crate::output::Format;
 use crate::run;
 
@@ -64,6 +64,9 @@ pub(crate) enum Command {
     /// Run programs and look after them
     #[command(subcommand, visible_alias = "wl")]
     Workload(workload::Command),
+    /// Keep values that workloads use and nobody is shown
+    #[command(subcommand)]
+    Secret(secret::Command),
     /// See what the host found in its plugin folder, and why
     #[command(subcommand)]
     Plugin(plugin::Command),
@@ -114,7 +117,21 @@ mod tests {
         for line in [
             "run --plugins p --role all --data d --listen 127.0.0.1:0 --grants g --config c",
             "workload run --name n --backend b --env K=V --env E= --port http --port dns=53 --label a=b --wait -f - -- sh -c x",
+            "workload run --from w.toml --secret TOKEN=api-token --file conf/a.toml=./a.toml -- true",
+            "workload run --restart on-failure --ttl 1h --cpu 0.5 --memory 64MiB --processes 9 --disk 1G --log 8M -- true",
+            "workload run --dry-run -- true",
             "workload run -- true",
+            "workload sample",
+            "workload extend web 30m",
+            "workload send web go",
+            "workload send web -",
+            "workload send web",
+            "workload send web go --wait-packet 30s --key turn-7",
+            "workload packets web --follow --after 7 --output json",
+            "secret set token",
+            "secret set token --exact",
+            "secret ls",
+            "secret rm token --force",
             "workload ls",
             "workload show web",
             "workload stop web --grace 5s",
@@ -146,6 +163,22 @@ mod tests {
             ("workload run --port Http -- true", "is not a name"),
             ("workload run --port http=99999 -- true", "65535"),
             ("workload stop web --grace soon", "10s"),
+            ("workload run --restrat always -- true", "--restart"),
+            ("workload run --memroy 1G -- true", "--memory"),
+            ("workload run --dryrun -- true", "--dry-run"),
+            ("workload run --secrt A=a -- true", "--secret"),
+            ("workload run --restart alwys -- true", "always"),
+            ("workload run --dry-run --wait -- true", "--wait"),
+            ("workload extend web 30", "30m"),
+            ("workload extnd web 30m", "extend"),
+            ("workload packts web", "packets"),
+            ("workload packets web --folow", "--follow"),
+            ("workload send web go --wait-packt 5s", "--wait-packet"),
+            ("workload send web go --wait-packet soon", "10s"),
+            ("workload send web go --key ä", "printable ASCII"),
+            ("secrt ls", "secret"),
+            ("secret rmm a", "rm"),
+            ("secret rm a --forc", "--force"),
             ("workload rm", "--all"),
             ("workload rm a --all", "--all"),
         ] {

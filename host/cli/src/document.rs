@@ -66,25 +66,35 @@ fn mistake(file: &str, place: Option<(usize, usize)>, message: &str) -> Failure 
         None => file.to_owned(),
     };
     let message = message.trim_end().replace('\n', "; ");
-    match unknown_key(&message) {
+    match unknown(&message) {
         None => Failure::usage(format!("{place}: {message}")),
-        Some((key, known)) => {
-            let failure = Failure::usage(format!("{place}: unknown key `{key}`"));
+        Some(Unknown { what, word, known }) => {
+            let failure = Failure::usage(format!("{place}: unknown {what} `{word}`"));
             let all = format!("known here: {}", known.join(", "));
-            match nearest(key, known.iter().copied()) {
+            match nearest(word, known.iter().copied()) {
                 Some(meant) => failure.help(format!("did you mean `{meant}`? {all}")),
-                None if known.is_empty() => failure.help("no key is known here"),
+                None if known.is_empty() => failure.help(format!("no {what} is known here")),
                 None => failure.help(all),
             }
         }
     }
 }
 
-/// The unknown key and the known ones, out of serde's words for it.
-fn unknown_key(message: &str) -> Option<(&str, Vec<&str>)> {
-    let rest = message.strip_prefix("unknown field `")?;
-    let (key, rest) = rest.split_once('`')?;
-    Some((key, rest.split('`').skip(1).step_by(2).collect()))
+/// A word that is none of those that are known.
+struct Unknown<'a> {
+    what: &'static str,
+    word: &'a str,
+    known: Vec<&'a str>,
+}
+
+/// The unknown word and the known ones, out of serde's words for it.
+fn unknown(message: &str) -> Option<Unknown<'_>> {
+    let (what, rest) = [("key", "unknown field `"), ("value", "unknown variant `")]
+        .into_iter()
+        .find_map(|(what, start)| Some((what, message.strip_prefix(start)?)))?;
+    let (word, rest) = rest.split_once('`')?;
+    let known = rest.split('`').skip(1).step_by(2).collect();
+    Some(Unknown { what, word, known })
 }
 
 #[cfg(test)]
@@ -112,6 +122,86 @@ mod tests {
             "{message}"
         );
         assert!(help.starts_with("known here: "), "{help}");
+    }
+
+    #[test]
+    fn an_unknown_key_is_placed_wherever_it_stands() {
+        for (text, place, meant) in [
+            (
+                "restrat = \"always\"\n",
+                "w.toml:1:1: unknown key `restrat`",
+                "`restart`",
+            ),
+            ("tll = \"1h\"\n", "w.toml:1:1: unknown key `tll`", "`ttl`"),
+            (
+                "restart = \"allways\"\n",
+                "w.toml:1:11: unknown value `allways`",
+                "`always`",
+            ),
+            (
+                "[limits]\nmemroy = \"1GiB\"\n",
+                "w.toml:2:1: unknown key `memroy`",
+                "`memory`",
+            ),
+            (
+                "[env]\nA = { secert = \"a\" }\n",
+                "w.toml:2:7: unknown key `secert`",
+                "`secret`",
+            ),
+            (
+                "[files]\n\"a\" = { txt = \"a\" }\n",
+                "w.toml:2:9: unknown key `txt`",
+                "`text`",
+            ),
+            (
+                "[file]\n\"a\" = \"b\"\n",
+                "w.toml:1:2: unknown key `file`",
+                "`files`",
+            ),
+        ] {
+            let (message, help) = mistake("w.toml", text);
+            assert_eq!(message, place, "{text}");
+            assert!(
+                help.contains(&format!("did you mean {meant}?")),
+                "{text}: {help}"
+            );
+        }
+    }
+
+    #[test]
+    fn a_value_that_does_not_fit_is_placed_and_says_what_would() {
+        for (text, place, want) in [
+            ("ttl = 90\n", "w.toml:1:7: ", "\"90s\""),
+            ("ttl = \"90\"\n", "w.toml:1:7: ", "`1h 30m`"),
+            ("[limits]\nmemory = 64\n", "w.toml:2:10: ", "\"64MiB\""),
+            ("[limits]\nmemory = \"64\"\n", "w.toml:2:10: ", "`64MiB`"),
+            ("[limits]\ncpu = \"2\"\n", "w.toml:2:7: ", "expected f64"),
+            ("[limits]\ncpu = 0\n", "w.toml:2:7: ", "`0.5`"),
+            ("[limits]\nprocesses = -1\n", "w.toml:2:13: ", "u32"),
+            ("[env]\nA = 1\n", "w.toml:2:5: ", "{ secret = \"NAME\" }"),
+            (
+                "[env]\nA = { secret = \"A B\" }\n",
+                "w.toml:2:",
+                "is not a name",
+            ),
+            ("[files]\na = 1\n", "w.toml:2:5: ", "`base64`"),
+            (
+                "[files]\na = { text = \"\", secret = \"s\" }\n",
+                "w.toml:2:5: ",
+                "exactly one of",
+            ),
+            (
+                "[files]\na = { text = \"\", mode = \"999\" }\n",
+                "w.toml:2:",
+                "octal",
+            ),
+        ] {
+            let (message, _) = mistake("w.toml", text);
+            assert!(
+                message.starts_with(place) && message.contains(want),
+                "{text}: {message}"
+            );
+        }
     }
 
     #[test]

@@ -7,6 +7,9 @@ use crate::failure::Failure;
 
 /// The file with the admin token, at the top of the data folder.
 pub(crate) const TOKEN: &str = "admin.token";
+/// The file with the key that secrets are sealed with, at the top of the data folder.
+#[cfg(all(feature = "controller", feature = "node"))]
+pub(crate) const SEALING_KEY: &str = "secret.key";
 /// The configuration, where it is not named.
 pub(crate) const CONFIG: &str = "fleet-host.toml";
 

@@ -17,6 +17,7 @@ mod document;
 mod environment;
 mod failure;
 mod folder;
+mod input;
 mod output;
 mod progress;
 mod quote;

@@ -1,7 +1,7 @@
 //! The one way out: what goes to stdout and stderr, and in which form.
 //!
 //! Stdout carries the answer, whole and flushed line by line where it is followed. Stderr carries
-//! failures, and nothing at all when a command succeeds.
+//! failures and warnings, and nothing at all when a command succeeds and all is well.
 
 use std::io::{self, Write};
 
@@ -88,6 +88,11 @@ impl Output {
     pub(crate) fn error_bytes(&mut self, bytes: &[u8]) -> Result<(), Failure> {
         self.err.write_all(bytes)?;
         Ok(self.err.flush()?)
+    }
+
+    /// Tells what the answer cannot say, where it is for programs.
+    pub(crate) fn warning(&mut self, message: &str) -> Result<(), Failure> {
+        self.error_bytes(format!("warning: {message}\n").as_bytes())
     }
 
     /// Tells a failure: one line, and its remedy.

@@ -61,6 +61,14 @@ pub(crate) fn age(then_ms: u64, now_ms: u64) -> String {
     }
 }
 
+/// How far away a moment is, in one unit.
+pub(crate) fn until(then_ms: u64, now_ms: u64) -> String {
+    match then_ms.saturating_sub(now_ms) {
+        0 => "now".to_owned(),
+        _ => format!("in {}", age(now_ms, then_ms)),
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -77,6 +85,14 @@ mod tests {
             assert_eq!(age(5_000, 5_000 + seconds * 1_000), want);
         }
         assert_eq!(age(9_000, 5_000), "0s", "a clock set back is no error");
+    }
+
+    #[test]
+    fn what_is_to_come_is_as_short() {
+        assert_eq!(until(65_000, 5_000), "in 60s");
+        assert_eq!(until(5_000 + 7_200_000, 5_000), "in 2h");
+        assert_eq!(until(5_000, 5_000), "now");
+        assert_eq!(until(1, 5_000), "now", "it is overdue");
     }
 
     #[test]

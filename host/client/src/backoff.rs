@@ -40,6 +40,8 @@ pub(crate) struct Outage {
     connected_ms: Option<u64>,
     since_ms: Option<u64>,
     backoff: Backoff,
+    /// Where it is not the client's.
+    patience: Option<Duration>,
 }
 
 impl Outage {
@@ -49,6 +51,16 @@ impl Outage {
             connected_ms: None,
             since_ms: None,
             backoff: Backoff::new(),
+            patience: None,
+        }
+    }
+
+    /// Connected before, by another request; with a patience of its own.
+    pub(crate) fn patient(client: &Client, patience: Duration) -> Self {
+        Self {
+            connected_ms: Some(client.clock().boot_ms()),
+            patience: Some(patience),
+            ..Self::new()
         }
     }
 
@@ -78,7 +90,8 @@ impl Outage {
                 *self.since_ms.insert(now)
             }
         };
-        if now.saturating_sub(since) >= millis(client.patience()) {
+        let patience = self.patience.unwrap_or(client.patience());
+        if now.saturating_sub(since) >= millis(patience) {
             return false;
         }
         client

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_model::plugin::Plugin;
+use fleet_model::quantity::Span;
 use fleet_model::workload::{Workload, WorkloadSpec};
 use fleet_seam::{Clock, Entropy, SystemClock, SystemEntropy};
 use serde_json::json;
@@ -52,6 +53,7 @@ impl ClientOptions {
 pub struct Client {
     http: reqwest::Client,
     options: ClientOptions,
+    insistence: Option<Duration>,
 }
 
 impl fmt::Debug for Client {
@@ -94,7 +96,21 @@ impl Client {
             .build()
             .map_err(|_| bad(&server, "an HTTP client cannot be set up on this machine"))?;
         options.server = server;
-        Ok(Self { http, options })
+        Ok(Self {
+            http,
+            options,
+            insistence: None,
+        })
+    }
+
+    /// The same host, and requests that are sent again, with the same key, for so long while it or
+    /// the node behind it cannot be reached: from the first try on, and whatever the reason.
+    #[must_use]
+    pub fn insisting(&self, insistence: Duration) -> Self {
+        Self {
+            insistence: Some(insistence),
+            ..self.clone()
+        }
     }
 
     /// Accepts a workload.
@@ -162,6 +178,16 @@ impl Client {
     /// As every call; `not-found`.
     pub async fn start(&self, name: &str) -> Result<Workload, ClientError> {
         self.json(Ask::post(workload_path(name, "/start"), json!({})))
+            .await
+    }
+
+    /// Lets it exist for so long from now; then it is removed.
+    ///
+    /// # Errors
+    /// As every call; `not-found`.
+    pub async fn extend(&self, name: &str, ttl: Span) -> Result<Workload, ClientError> {
+        let body = json!({ "ttl": ttl });
+        self.json(Ask::post(workload_path(name, "/extend"), body))
             .await
     }
 
@@ -235,6 +261,10 @@ impl Client {
         self.options.patience
     }
 
+    pub(crate) fn insistence(&self) -> Option<Duration> {
+        self.insistence
+    }
+
     pub(crate) fn clock(&self) -> &dyn Clock {
         &*self.options.clock
     }
@@ -244,12 +274,13 @@ impl Client {
     }
 }
 
-fn workload_path(name: &str, rest: &str) -> String {
+/// A path below a workload.
+pub(crate) fn workload_path(name: &str, rest: &str) -> String {
     format!("/api/v1/workloads/{}{rest}", segment(name))
 }
 
 /// One path segment, whatever was typed: all but unreserved characters (RFC 3986) are escaped.
-fn segment(text: &str) -> String {
+pub(crate) fn segment(text: &str) -> String {
     use std::fmt::Write as _;
     if matches!(text, "." | ".." | "") {
         // Not expressible as a segment: a name no server has, so that the answer is "not found".

@@ -89,4 +89,17 @@ impl ClientError {
     pub(crate) fn is_connection(&self) -> bool {
         matches!(self, Self::Unreachable { .. } | Self::Broken { .. })
     }
+
+    /// Whether the same request may succeed later.
+    #[must_use]
+    pub(crate) fn may_pass(&self) -> bool {
+        self.is_connection() || self.kind().is_retryable()
+    }
+
+    /// Whether the host or the node behind it cannot be reached now. What is merely used up
+    /// (`exhausted`) is not: more of the same does not help it.
+    #[must_use]
+    pub fn is_away(&self) -> bool {
+        matches!(self.kind(), ErrorKind::Unavailable | ErrorKind::Deadline)
+    }
 }

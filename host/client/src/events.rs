@@ -105,8 +105,7 @@ impl EventFollow {
                 },
             };
             self.open = None;
-            let passing = failure.is_connection() || failure.kind().is_retryable();
-            if !passing || !self.outage.lost(&self.client).await {
+            if !failure.may_pass() || !self.outage.lost(&self.client).await {
                 return Err(failure);
             }
         }

@@ -4,9 +4,11 @@
 //!
 //! * **A change happens once.** Every request that changes something carries an `Idempotency-Key`, so
 //!   a request whose answer was lost is sent again with the same key, and the caller need not know.
+//!   [`Client::insisting`] goes on for longer, and from the first try on.
 //! * **Following survives a restart of the host.** [`EventFollow`] goes on after the last event it
-//!   gave out and [`LogFollow`] after the last line, without loss and without repeat; both back off
-//!   while nobody answers, and give up after [`ClientOptions::patience`].
+//!   gave out, [`LogFollow`] after the last line and [`PacketFollow`] after the last packet, without
+//!   loss and without repeat; all back off while nobody answers, and give up after
+//!   [`ClientOptions::patience`].
 //! * **Waiting misses nothing.** [`Client::wait_for`] listens before it looks, so a change between
 //!   the two wakes it.
 //! * **Errors are typed.** What the API answers is the host's own [`fleet_model::Error`]; what never
@@ -16,21 +18,32 @@
 
 mod backoff;
 mod client;
+mod commands;
 mod error;
 mod events;
+mod key;
 mod lines;
 mod logs;
+mod ndjson;
+mod packets;
 mod page;
 mod problem;
 mod request;
+mod secrets;
 mod sse;
+mod trial;
 mod wait;
 
 #[cfg(test)]
 mod tests;
 
 pub use client::{Client, ClientOptions};
+pub use commands::{Command, Delivered};
 pub use error::ClientError;
 pub use events::{EventFollow, EventQuery, Followed};
+pub use key::{IdempotencyKey, KeyError};
 pub use logs::{LogEntry, LogFollow, LogQuery, LogStream};
+pub use packets::{PacketEntry, PacketFollow, PacketPage};
 pub use page::{Page, WorkloadQuery};
+pub use secrets::{InUse, Secret};
+pub use trial::{Placement, Reason, Trial};

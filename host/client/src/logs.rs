@@ -2,17 +2,13 @@
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use reqwest::Response;
-use reqwest::header::HeaderMap;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
 
 use crate::backoff::Outage;
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::lines::Lines;
-use crate::problem;
-use crate::request::{Ask, streamed};
+use crate::ndjson::Objects;
+use crate::request::Ask;
 
 /// Which lines.
 #[derive(Debug, Clone, Default)]
@@ -83,7 +79,7 @@ pub struct LogFollow {
     query: LogQuery,
     /// The cursor of the last line given out.
     cursor: Option<String>,
-    open: Option<(Response, Lines)>,
+    open: Option<Objects>,
     outage: Outage,
 }
 
@@ -107,51 +103,33 @@ impl LogFollow {
     pub async fn next(&mut self) -> Result<Option<LogEntry>, ClientError> {
         loop {
             let failure = match self.step().await {
-                Ok(Step::Line(entry)) => {
+                Ok(Some(entry)) => {
                     self.outage.received();
                     self.cursor = Some(entry.cursor.clone());
                     return Ok(Some(entry));
                 }
-                Ok(Step::End) => return Ok(None),
+                Ok(None) => return Ok(None),
                 Err(failure) => failure,
             };
             self.open = None;
             let resumable = self.cursor.as_ref().is_none_or(|cursor| !cursor.is_empty());
-            let passing = failure.is_connection() || failure.kind().is_retryable();
-            if !resumable || !passing || !self.outage.lost(&self.client).await {
+            if !resumable || !failure.may_pass() || !self.outage.lost(&self.client).await {
                 return Err(failure);
             }
         }
     }
 
-    async fn step(&mut self) -> Result<Step, ClientError> {
-        if self.open.is_none() {
-            let ask = Ask::get(self.path.clone()).with(self.pairs());
-            let response = self
-                .client
-                .stream(&ask, "application/x-ndjson", HeaderMap::new())
-                .await?;
-            self.outage.connected(&self.client);
-            self.open = Some((response, Lines::default()));
-        }
-        let Some((response, lines)) = &mut self.open else {
-            return Ok(Step::End);
+    async fn step(&mut self) -> Result<Option<LogEntry>, ClientError> {
+        let open = match &mut self.open {
+            Some(open) => open,
+            None => {
+                let ask = Ask::get(self.path.clone()).with(self.pairs());
+                let open = Objects::open(&self.client, &ask).await?;
+                self.outage.connected(&self.client);
+                self.open.insert(open)
+            }
         };
-        loop {
-            while let Some(line) = lines.pop() {
-                if !line.is_empty() {
-                    return read(&line, |problem| self.client.foreign(&self.path, problem));
-                }
-            }
-            match response.chunk().await {
-                Ok(Some(chunk)) => lines.push(&chunk).map_err(|_| {
-                    self.client
-                        .foreign(&self.path, "a line without end".to_owned())
-                })?,
-                Ok(None) => return Ok(Step::End),
-                Err(error) => return Err(self.client.network(error)),
-            }
-        }
+        open.next(&self.client, &self.path).await
     }
 
     /// The query for the next connection: as asked for at first, from the last line on after that.
@@ -173,20 +151,4 @@ impl LogFollow {
         }
         pairs
     }
-}
-
-#[derive(Debug)]
-enum Step {
-    Line(LogEntry),
-    End,
-}
-
-fn read(line: &[u8], foreign: impl Fn(String) -> ClientError) -> Result<Step, ClientError> {
-    let mut value: Value =
-        serde_json::from_slice(line).map_err(|error| foreign(error.to_string()))?;
-    if let Some(error) = value.get_mut("error") {
-        return Err(streamed(problem::from_value(error.take())));
-    }
-    let entry = serde_json::from_value(value).map_err(|error| foreign(error.to_string()))?;
-    Ok(Step::Line(entry))
 }

@@ -1,19 +1,24 @@
 //! One request and its answer: headers, retries, errors.
 
+use std::fmt;
 use std::time::Duration;
 
+use bytes::Bytes;
 use fleet_model::Error;
-use reqwest::header::{ACCEPT, HeaderMap, HeaderValue};
+use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
 use reqwest::{Method, RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 
 use crate::backoff::Backoff;
 use crate::client::Client;
 use crate::error::ClientError;
+use crate::key::IdempotencyKey;
 use crate::problem;
 
 /// How long a plain request may take, the answer's body included.
 const ANSWER: Duration = Duration::from_secs(30);
+/// How long the last try of a request may take that is sent again and again.
+const SHORTEST: Duration = Duration::from_secs(2);
 /// How long to keep sending a request whose answer was lost.
 const RESEND: Duration = Duration::from_secs(10);
 
@@ -23,37 +28,65 @@ pub(crate) struct Ask {
     method: Method,
     path: String,
     query: Vec<(&'static str, String)>,
-    body: Option<serde_json::Value>,
+    body: Option<Body>,
+    key: Key,
+}
+
+#[derive(Clone)]
+enum Body {
+    Json(serde_json::Value),
+    Bytes(Bytes),
+}
+
+/// What is sent may be a secret.
+impl fmt::Debug for Body {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Json(_) => "Json(..)",
+            Self::Bytes(_) => "Bytes(..)",
+        })
+    }
+}
+
+/// Under which key a request is sent.
+#[derive(Debug, Clone)]
+enum Key {
+    /// None: it changes nothing.
+    None,
+    /// One of its own.
+    Own,
+    /// The caller's.
+    Given(IdempotencyKey),
 }
 
 impl Ask {
     /// Something that changes nothing.
     pub(crate) fn get(path: impl Into<String>) -> Self {
-        Self {
-            method: Method::GET,
-            path: path.into(),
-            query: Vec::new(),
-            body: None,
-        }
+        Self::new(Method::GET, path, None).without_effect()
     }
 
     /// Something new, or something to do.
     pub(crate) fn post(path: impl Into<String>, body: serde_json::Value) -> Self {
-        Self {
-            method: Method::POST,
-            path: path.into(),
-            query: Vec::new(),
-            body: Some(body),
-        }
+        Self::new(Method::POST, path, Some(Body::Json(body)))
+    }
+
+    /// Bytes to keep under a name.
+    pub(crate) fn put(path: impl Into<String>, body: Bytes) -> Self {
+        Self::new(Method::PUT, path, Some(Body::Bytes(body)))
     }
 
     /// Something to remove.
     pub(crate) fn delete(path: impl Into<String>) -> Self {
+        Self::new(Method::DELETE, path, None)
+    }
+
+    fn new(method: Method, path: impl Into<String>, body: Option<Body>) -> Self {
         Self {
-            method: Method::DELETE,
+            method,
             path: path.into(),
             query: Vec::new(),
-            body: None,
+            body,
+            key: Key::Own,
         }
     }
 
@@ -62,36 +95,71 @@ impl Ask {
         self.query.extend(query);
         self
     }
+
+    /// The same under the caller's key.
+    pub(crate) fn keyed(self, key: IdempotencyKey) -> Self {
+        Self {
+            key: Key::Given(key),
+            ..self
+        }
+    }
+
+    /// The same without a key: it changes nothing.
+    pub(crate) fn without_effect(self) -> Self {
+        Self {
+            key: Key::None,
+            ..self
+        }
+    }
 }
 
 impl Client {
-    /// Asks, and reads the answer as JSON. Sends again while answers get lost; a request that changes
-    /// something carries one key however often it is sent.
+    /// Asks, and reads the answer as JSON. Sends again while answers get lost, and where the client
+    /// insists, while nobody is there; a request that changes something carries one key however often
+    /// it is sent.
     pub(crate) async fn json<T: DeserializeOwned>(&self, ask: Ask) -> Result<T, ClientError> {
         let mut headers = HeaderMap::new();
-        if ask.method != Method::GET {
-            let key = format!("{:032x}", self.entropy().bits());
-            if let Ok(key) = HeaderValue::from_str(&key) {
-                headers.insert("idempotency-key", key);
-            }
+        let key = match &ask.key {
+            Key::None => None,
+            Key::Own => Some(self.new_key()),
+            Key::Given(key) => Some(key.clone()),
+        };
+        if let Some(key) = key.and_then(|key| HeaderValue::from_str(key.as_str()).ok()) {
+            headers.insert("idempotency-key", key);
         }
-        let give_up_at = self.clock().boot_ms() + millis(RESEND);
+        let insistence = self.insistence();
+        let give_up_at = self.clock().boot_ms() + millis(insistence.unwrap_or(RESEND));
         let mut backoff = Backoff::new();
         let mut reached = false;
         loop {
-            let request = self.request(&ask).headers(headers.clone()).timeout(ANSWER);
+            let request = self
+                .request(&ask)
+                .headers(headers.clone())
+                .timeout(self.time_for_an_answer(give_up_at));
             let failure = match self.answer(&ask, request).await {
                 Ok(answer) => return Ok(answer),
                 Err(failure) => failure,
             };
             // Refused at once means that nobody is there; refused after it was heard means a restart.
             reached |= matches!(failure, ClientError::Broken { .. });
-            let again = reached && failure.is_connection();
+            let again = match insistence {
+                None => reached && failure.is_connection(),
+                Some(_) => failure.is_away(),
+            };
             if !again || self.clock().boot_ms() >= give_up_at {
                 return Err(failure);
             }
             self.clock().sleep(backoff.pause(self.entropy())).await;
         }
+    }
+
+    /// Whoever insists has a time at which to give up, and no request goes far beyond it.
+    fn time_for_an_answer(&self, give_up_at_ms: u64) -> Duration {
+        if self.insistence().is_none() {
+            return ANSWER;
+        }
+        let left = give_up_at_ms.saturating_sub(self.clock().boot_ms());
+        Duration::from_millis(left).clamp(SHORTEST, ANSWER)
     }
 
     async fn answer<T: DeserializeOwned>(
@@ -137,7 +205,10 @@ impl Client {
             request = request.bearer_auth(token);
         }
         match &ask.body {
-            Some(body) => request.json(body),
+            Some(Body::Json(body)) => request.json(body),
+            Some(Body::Bytes(bytes)) => request
+                .header(CONTENT_TYPE, "application/octet-stream")
+                .body(bytes.clone()),
             None => request,
         }
     }

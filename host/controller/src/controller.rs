@@ -12,10 +12,12 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 use crate::auth::Gate;
+use crate::expiry::Moment;
 use crate::journal::Journal;
 use crate::session::Registry;
 use crate::state::{Connection, ControllerState, NodeRow};
-use crate::{ControllerOptions, api, session};
+use crate::workload::admit::Schemas;
+use crate::{ControllerOptions, api, expiry, secret, session};
 
 /// Why a controller cannot be opened.
 #[derive(Debug, thiserror::Error)]
@@ -58,6 +60,10 @@ pub(crate) struct Inner {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) ids: Ids,
+    /// This boot of the machine.
+    pub(crate) boot: Arc<str>,
+    /// The backends' schemas, compiled.
+    pub(crate) schemas: Schemas,
     /// The sessions that stand.
     pub(crate) registry: Arc<Registry>,
     /// Cancelled when the host stops: ends the answers that would go on for ever.
@@ -95,9 +101,12 @@ impl Controller {
             .write(end_all_sessions)
             .await
             .map_err(OpenError::Store)?;
+        tell_of_sealed(&store, &options);
         let inner = Inner {
             store,
             store_id,
+            boot: options.boot.as_str().into(),
+            schemas: Schemas::default(),
             options,
             gate: Gate::new(&token),
             ids: Ids::new(clock.clone(), entropy.clone()),
@@ -111,11 +120,14 @@ impl Controller {
         })
     }
 
-    /// Serves every node that dials, until `stop` or until the store has failed
-    /// ([`Store::failed`] then says why). When it returns, all sessions have ended and answers that
-    /// follow something are ending.
+    /// Serves every node that dials, and removes workloads whose time is over, until `stop` or until
+    /// the store has failed ([`Store::failed`] then says why). When it returns, all sessions have
+    /// ended and answers that follow something are ending.
     pub async fn serve_nodes(&self, listener: impl Listener, stop: CancellationToken) {
-        session::serve(&self.inner, listener, stop).await;
+        tokio::select! {
+            () = session::serve(&self.inner, listener, stop) => {}
+            never = expiry::run(&self.inner) => match never {},
+        }
         self.inner.closing.cancel();
     }
 
@@ -163,6 +175,26 @@ impl Inner {
             at_ms: self.clock.unix_ms(),
             keep: self.options.limits.events,
         }
+    }
+
+    /// This moment, by both clocks.
+    pub(crate) fn moment(&self) -> Moment {
+        Moment {
+            boot: self.boot.clone(),
+            boot_ms: self.clock.boot_ms(),
+            unix_ms: self.clock.unix_ms(),
+        }
+    }
+}
+
+/// Secrets that cannot be opened keep nothing else from working, and are said at once.
+fn tell_of_sealed(store: &Store<ControllerState>, options: &ControllerOptions) {
+    let snapshot = store.snapshot();
+    let secrets = snapshot.state.secrets.values();
+    let mut troubles = secrets.filter_map(|row| secret::trouble(&options.sealing_key, row));
+    if let Some(error) = troubles.next() {
+        let more = troubles.count();
+        tracing::warn!(%error, more, "a secret cannot be opened");
     }
 }
 

@@ -18,17 +18,21 @@
 //! | `state` | the rows the controller remembers |
 //! | `workload` | admission, changes of intent, how a workload is shown |
 //! | `placement` | which node a workload goes to, and why not to another |
+//! | `expiry` | when a workload's time is over, and what is done then |
+//! | `secret` | values that workloads use and nobody is shown |
 //! | `session` | the controller's end of the sessions with its nodes |
 //! | `api` | REST, server-sent events, problem answers |
 
 mod api;
 mod auth;
 mod controller;
+mod expiry;
 mod idempotency;
 mod journal;
 mod options;
 mod placement;
 mod refusal;
+mod secret;
 mod session;
 mod state;
 mod workload;
@@ -39,4 +43,5 @@ mod tests;
 pub use api::problem::{Problem, Reason};
 pub use controller::{Controller, OpenError};
 pub use options::{ControllerOptions, Limits};
+pub use secret::SealingKey;
 pub use state::ControllerState;

@@ -10,6 +10,7 @@ use serde_json::Value;
 use crate::id::{NodeId, WorkloadId};
 use crate::item::Generation;
 use crate::name::Name;
+use crate::spec::Limits;
 
 /// What a plugin needs to find its runtime again. The host stores it and never looks inside.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -56,8 +57,15 @@ pub struct Workload {
     pub generation: Generation,
     /// Program and arguments; may be empty where the backend has a default.
     pub command: Vec<String>,
-    /// Environment, `FLEET_*` and `PORT_*` included.
+    /// Environment, `FLEET_*` and `PORT_*` included. Where a secret belongs stands its placeholder.
     pub env: BTreeMap<String, String>,
+    /// Which secret each placeholder stands for. Kept from plugins: the host puts the values in where
+    /// a grant allows it.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, Name>,
+    /// What it may use. The host holds processes to it; a backend that runs something else passes it on.
+    #[serde(default)]
+    pub limits: Limits,
     /// Named ports.
     pub ports: Vec<Port>,
     /// The user's labels.

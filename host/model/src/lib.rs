@@ -12,7 +12,11 @@ pub mod id;
 pub mod item;
 pub mod name;
 pub mod op;
+pub mod packet;
+pub mod path;
 pub mod plugin;
+pub mod quantity;
+pub mod spec;
 pub mod workload;
 
 pub use error::{Error, ErrorKind};

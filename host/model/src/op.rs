@@ -23,6 +23,8 @@ pub enum Verb {
     Kill,
     /// Remove all that was made.
     Destroy,
+    /// Give it a command on its input.
+    Send,
 }
 
 impl Verb {
@@ -35,6 +37,7 @@ impl Verb {
             Self::Stop => "stop",
             Self::Kill => "kill",
             Self::Destroy => "destroy",
+            Self::Send => "send",
         }
     }
 }

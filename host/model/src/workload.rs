@@ -4,47 +4,13 @@ use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
-use serde_json::{Map, Value};
 
 use crate::driver::Exit;
 use crate::error::Error;
 use crate::id::{NodeId, WorkloadId};
 use crate::item::{Attempt, Generation};
 use crate::name::{Label, Name};
-
-/// What a user asks for. The host owns these keys; all that is a backend's own stands in `config`.
-#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
-#[serde(deny_unknown_fields)]
-#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
-pub struct WorkloadSpec {
-    /// Unique among the workloads that exist; made up when absent.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub name: Option<Name>,
-    /// The backend that runs it.
-    #[serde(default = "default_backend")]
-    pub backend: Name,
-    /// Program and arguments. `$(PORT_NAME)` becomes the port, `$$(` a literal `$(`.
-    #[serde(default, skip_serializing_if = "Vec::is_empty")]
-    pub command: Vec<String>,
-    /// Environment. Values are expanded as in `command`. Public: use a secret for what is not.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub env: BTreeMap<String, String>,
-    /// Named ports: the port inside the workload, 0 for the one the node picks.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub ports: BTreeMap<Name, u16>,
-    /// For people and selectors.
-    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
-    pub labels: BTreeMap<Label, Label>,
-    /// The backend's own settings, checked against its schema.
-    #[serde(default, skip_serializing_if = "Map::is_empty")]
-    #[cfg_attr(feature = "openapi", schema(value_type = Object))]
-    pub config: Map<String, Value>,
-}
-
-fn default_backend() -> Name {
-    #[expect(clippy::expect_used, reason = "a constant that a test reads")]
-    "native".parse().expect("`native` is a name")
-}
+pub use crate::spec::WorkloadSpec;
 
 /// Whether it should run.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -84,6 +50,8 @@ pub enum WorkloadState {
     Starting,
     /// Running.
     Running,
+    /// It ended, and will be started again when its back-off has passed.
+    Restarting,
     /// Asked to end.
     Stopping,
     /// The program ended, whatever its code.
@@ -98,10 +66,11 @@ pub enum WorkloadState {
 
 impl WorkloadState {
     /// All states, for tests that walk them.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Pending,
         Self::Starting,
         Self::Running,
+        Self::Restarting,
         Self::Stopping,
         Self::Exited,
         Self::Failed,
@@ -116,6 +85,7 @@ impl WorkloadState {
             Self::Pending => "pending",
             Self::Starting => "starting",
             Self::Running => "running",
+            Self::Restarting => "restarting",
             Self::Stopping => "stopping",
             Self::Exited => "exited",
             Self::Failed => "failed",
@@ -179,7 +149,7 @@ pub struct Workload {
     pub state: WorkloadState,
     /// Whether it should run.
     pub desired: Desired,
-    /// The exit code, once it has ended; 128 + n when signal n ended it (`attributes.signal`).
+    /// The exit code, once it has ended or waits to be started again; 128 + n when signal n ended it (`attributes.signal`).
     pub exit_code: Option<i32>,
     /// The newest intent.
     pub generation: Generation,
@@ -203,6 +173,8 @@ pub struct Workload {
     pub started_at_ms: Option<u64>,
     /// When it ended, in Unix milliseconds.
     pub finished_at_ms: Option<u64>,
+    /// When it will be removed, in Unix milliseconds; absent where it has no ttl.
+    pub expires_at_ms: Option<u64>,
     /// Whether it is on its way out: removal has been accepted.
     pub removing: bool,
     /// What was asked for.
@@ -212,14 +184,6 @@ pub struct Workload {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_spec_has_defaults_and_refuses_unknown_keys() {
-        let spec: WorkloadSpec = serde_json::from_str(r#"{"command":["true"]}"#).unwrap();
-        assert_eq!(spec.backend.as_str(), "native");
-        let error = serde_json::from_str::<WorkloadSpec>(r#"{"comand":["true"]}"#).unwrap_err();
-        assert!(error.to_string().contains("comand"), "{error}");
-    }
 
     #[test]
     fn the_written_state_is_the_shown_state() {

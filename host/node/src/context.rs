@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use fleet_capability::Redactor;
 use fleet_model::NodeId;
 use fleet_model::id::RunId;
 use fleet_model::plugin::Plugin;
@@ -12,6 +13,8 @@ use fleet_store::Store;
 
 use crate::board::Board;
 use crate::files::Files;
+use crate::packets::Pump;
+use crate::secrets::SecretDesk;
 use crate::state::NodeState;
 
 /// Shared by the node's tasks.
@@ -27,6 +30,9 @@ pub(crate) struct Context {
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) entropy: Arc<dyn Entropy>,
     pub(crate) board: Board,
+    pub(crate) packets: Pump,
+    pub(crate) secrets: Arc<SecretDesk>,
+    pub(crate) redactor: Redactor,
 }
 
 impl Context {

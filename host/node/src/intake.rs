@@ -5,7 +5,7 @@
 //! generation lower than the highest seen for an item is refused, and an item that is missing is
 //! left alone.
 
-use fleet_model::item::{Item, Revision, workload_kind};
+use fleet_model::item::{Generation, Item, Revision, workload_kind};
 use fleet_model::workload::{DEFAULT_GRACE_MS, WorkloadIntent};
 use fleet_protocol::message::Seen;
 
@@ -47,7 +47,10 @@ pub(crate) fn judge_delta(
 }
 
 /// What one item's record becomes; `None` where the statement says nothing new.
-pub(crate) fn record(known: Option<&Record>, item: &Item) -> Option<Record> {
+///
+/// `floor` is the highest generation of what was removed and forgotten: what is not known and not
+/// newer was removed here before.
+pub(crate) fn record(known: Option<&Record>, item: &Item, floor: Generation) -> Option<Record> {
     if item.id.kind != workload_kind() {
         // This version has no other kinds; a controller that states one is newer.
         return None;
@@ -59,12 +62,14 @@ pub(crate) fn record(known: Option<&Record>, item: &Item) -> Option<Record> {
         .map(|intent| intent.grace_ms);
     match known {
         Some(known) if item.generation <= known.item.generation => None,
+        None if item.generation <= floor => None,
         Some(known) => Some(Record {
             item: item.clone(),
             grace_ms: grace_ms.unwrap_or(known.grace_ms),
             removed: false,
             ports: known.ports.clone(),
             run: known.run.clone(),
+            backoff: None,
         }),
         None => Some(Record {
             item: item.clone(),
@@ -72,6 +77,7 @@ pub(crate) fn record(known: Option<&Record>, item: &Item) -> Option<Record> {
             removed: false,
             ports: std::collections::BTreeMap::new(),
             run: None,
+            backoff: None,
         }),
     }
 }
@@ -79,7 +85,7 @@ pub(crate) fn record(known: Option<&Record>, item: &Item) -> Option<Record> {
 #[cfg(test)]
 mod tests {
     use fleet_model::StoreId;
-    use fleet_model::item::{Generation, Incarnation, ItemKey, Mode};
+    use fleet_model::item::{Incarnation, ItemKey, Mode};
 
     use super::*;
 
@@ -140,11 +146,16 @@ mod tests {
             grace_ms: None,
             mode: Mode::default(),
         };
-        let mut known = record(None, &item(5, None)).unwrap();
+        let none = Generation(0);
+        let mut known = record(None, &item(5, None), none).unwrap();
         known.removed = true;
-        assert!(record(Some(&known), &item(4, Some(serde_json::json!({})))).is_none());
-        assert!(record(Some(&known), &item(5, Some(serde_json::json!({})))).is_none());
-        let back = record(Some(&known), &item(6, Some(serde_json::json!({})))).unwrap();
+        assert!(record(Some(&known), &item(4, Some(serde_json::json!({}))), none).is_none());
+        assert!(record(Some(&known), &item(5, Some(serde_json::json!({}))), none).is_none());
+        let back = record(Some(&known), &item(6, Some(serde_json::json!({}))), none).unwrap();
         assert!(!back.removed);
+        // Forgotten, it is refused all the same.
+        let floor = Generation(5);
+        assert!(record(None, &item(5, Some(serde_json::json!({}))), floor).is_none());
+        assert!(record(None, &item(6, Some(serde_json::json!({}))), floor).is_some());
     }
 }

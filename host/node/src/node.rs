@@ -5,6 +5,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_capability::{PacketSpools, Redactor};
 use fleet_model::driver::Observation;
 use fleet_model::item::ItemKey;
 use fleet_model::plugin::{PluginKind, PluginState};
@@ -17,10 +18,13 @@ use tokio_util::sync::CancellationToken;
 
 use crate::board::Board;
 use crate::context::Context;
+use crate::disk;
 use crate::files::Files;
 use crate::hub::Hub;
+use crate::packets::Pump;
 use crate::readiness::Readiness;
 use crate::reconcile::recover::recover;
+use crate::secrets::SecretDesk;
 use crate::session;
 use crate::state::{Identity, NodeState};
 use crate::sweep::sweep;
@@ -57,6 +61,12 @@ pub struct Parts {
     pub drivers: Arc<dyn Drivers>,
     /// The folders of its workloads.
     pub files: Arc<dyn Files>,
+    /// The packets its workloads emit.
+    pub packets: Arc<dyn PacketSpools>,
+    /// Where the values of secrets come through.
+    pub secrets: Arc<SecretDesk>,
+    /// Keeps the values of secrets out of what it says.
+    pub redactor: Redactor,
     /// How it reaches its controller.
     pub dialer: Arc<dyn Dialer>,
     /// Its time.
@@ -82,6 +92,9 @@ impl Node {
             store,
             drivers,
             files,
+            packets,
+            secrets,
+            redactor,
             dialer,
             clock,
             entropy,
@@ -91,6 +104,7 @@ impl Node {
             node: ids.node(),
             outbox: ids.store(),
             session: 0,
+            floor: fleet_model::Generation::default(),
             seen: None,
         };
         let identity = store
@@ -121,6 +135,9 @@ impl Node {
             clock,
             entropy,
             board: Board::default(),
+            packets: Pump::new(packets),
+            secrets,
+            redactor,
         });
         Ok(Self {
             context,
@@ -161,7 +178,12 @@ impl Node {
             session.await;
             stop.cancel();
         };
-        tokio::join!(session, sweep_backends(&self.context, &stop));
+        tokio::join!(
+            session,
+            sweep_backends(&self.context, &stop),
+            disk::watch(&self.context, &hub, &stop),
+            until(&stop, self.context.packets.listen()),
+        );
         hub.ended().await;
     }
 
@@ -187,6 +209,14 @@ impl Node {
             found = found => found,
             () = self.context.clock.sleep(RECOVER) => BTreeMap::new(),
         }
+    }
+}
+
+/// Does something that never ends, until `stop`.
+async fn until(stop: &CancellationToken, work: impl Future<Output = ()>) {
+    tokio::select! {
+        () = work => {}
+        () = stop.cancelled() => {}
     }
 }
 

@@ -64,7 +64,8 @@ pub(crate) fn candidates_for(wanted: usize, taken: usize) -> usize {
 /// Chooses: what the workload had, the fixed number, or a free one nobody else was given.
 ///
 /// # Errors
-/// `exhausted` when the free ones do not suffice; another try finds others.
+/// `exhausted` when the free ones do not suffice; another try finds others. `conflict` for a fixed
+/// number that is another's.
 pub(crate) fn choose(
     wanted: &BTreeMap<Name, u16>,
     had: &BTreeMap<Name, u16>,
@@ -73,22 +74,39 @@ pub(crate) fn choose(
     taken: &BTreeSet<u16>,
 ) -> Result<BTreeMap<Name, u16>, Error> {
     let mut free = free.iter().copied().filter(|port| !taken.contains(port));
-    wanted
-        .iter()
-        .map(|(name, inside)| {
-            let fixed = (network == Network::Shared && *inside != 0).then_some(*inside);
-            let port = fixed
-                .or_else(|| had.get(name).copied())
-                .or_else(|| free.next());
-            port.map(|port| (name.clone(), port)).ok_or_else(|| {
-                Error::new(
-                    fleet_model::ErrorKind::Exhausted,
-                    "no-free-port",
-                    "no free port on loopback was left",
-                )
-            })
-        })
-        .collect()
+    let mut chosen = BTreeMap::new();
+    for (name, inside) in wanted {
+        let fixed = (network == Network::Shared && *inside != 0).then_some(*inside);
+        if let Some(port) = fixed
+            && (taken.contains(&port) || chosen.values().any(|other| *other == port))
+        {
+            return Err(port_taken(name, port));
+        }
+        let port = fixed
+            .or_else(|| had.get(name).copied())
+            .or_else(|| free.next())
+            .ok_or_else(no_free_port)?;
+        chosen.insert(name.clone(), port);
+    }
+    Ok(chosen)
+}
+
+fn no_free_port() -> Error {
+    Error::new(
+        fleet_model::ErrorKind::Exhausted,
+        "no-free-port",
+        "no free port on loopback was left",
+    )
+}
+
+/// A port belongs to one workload until that is removed.
+fn port_taken(name: &Name, port: u16) -> Error {
+    Error::conflict(
+        "port-taken",
+        format!(
+            "the port {port} (`{name}`) belongs to another port or workload of this node: leave the number out and the node picks a free one, or remove that workload"
+        ),
+    )
 }
 
 /// The ports as the backend is told them.
@@ -145,6 +163,10 @@ mod tests {
             choose(&[("a", 0), ("b", 0)], &[], Network::Shared).unwrap(),
             ports(&[("a", 5001), ("b", 5002)])
         );
+        for wanted in [&[("a", 5000)][..], &[("a", 80), ("b", 80)]] {
+            let error = choose(wanted, &[], Network::Shared).unwrap_err();
+            assert_eq!(error.code, "port-taken");
+        }
         assert_eq!(
             choose(&[("a", 0), ("b", 0), ("c", 0)], &[], Network::Shared)
                 .unwrap_err()

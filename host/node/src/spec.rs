@@ -4,8 +4,10 @@ use std::collections::BTreeMap;
 
 use fleet_model::driver::Workload;
 use fleet_model::expand::expand;
+use fleet_model::spec::EnvValue;
 use fleet_model::workload::WorkloadIntent;
-use fleet_model::{Error, WorkloadId};
+use fleet_model::{Error, Name, WorkloadId};
+use sha2::{Digest, Sha256};
 
 use crate::context::Context;
 use crate::ports;
@@ -52,7 +54,13 @@ pub(crate) fn workload(
     let mut env = spec
         .env
         .iter()
-        .map(|(name, value)| Ok((name.clone(), expand(value, &port_variables)?)))
+        .map(|(name, value)| {
+            let value = match value {
+                EnvValue::Text(text) => expand(text, &port_variables)?,
+                EnvValue::Secret { secret } => placeholder(id, secret),
+            };
+            Ok((name.clone(), value))
+        })
         .collect::<Result<BTreeMap<_, _>, Error>>()?;
     env.extend(port_variables);
     env.insert("FLEET_WORKLOAD_ID".to_owned(), id.to_string());
@@ -73,5 +81,28 @@ pub(crate) fn workload(
             .map(|(key, value)| (key.to_string(), value.to_string()))
             .collect(),
         config: serde_json::Value::Object(spec.config.clone()),
+        secrets: spec
+            .env
+            .values()
+            .filter_map(EnvValue::secret)
+            .map(|secret| (placeholder(id, secret), secret.clone()))
+            .collect(),
+        limits: spec.limits.clone(),
     })
+}
+
+/// What stands where a secret's value belongs. The same each time, so that an op asks for the same
+/// thing when it is repeated; nobody writes it by chance.
+fn placeholder(workload: WorkloadId, secret: &Name) -> String {
+    let digest = Sha256::new()
+        .chain_update(workload.to_string())
+        .chain_update([0])
+        .chain_update(secret.as_str())
+        .finalize();
+    let tag: String = digest
+        .iter()
+        .take(12)
+        .map(|byte| format!("{byte:02x}"))
+        .collect();
+    format!("<fleet-secret:{secret}:{tag}>")
 }

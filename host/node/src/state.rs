@@ -32,6 +32,10 @@ pub struct Identity {
     pub outbox: StoreId,
     /// The highest session counter it has confirmed.
     pub session: u64,
+    /// The highest generation among removed items that were forgotten: an item that is not known
+    /// must be newer.
+    #[serde(default)]
+    pub floor: Generation,
     /// The newest truth it has accepted intent from.
     pub seen: Option<Seen>,
 }
@@ -66,6 +70,23 @@ pub struct Record {
     /// What was made for it.
     #[serde(default)]
     pub run: Option<Run>,
+    /// The pause before the next try, while the run is over and is to be made again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub backoff: Option<Backoff>,
+}
+
+/// The pause between two tries. It lies on the boot clock, so a clock that is set changes nothing;
+/// in another boot of the machine it has passed.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Backoff {
+    /// Tries that ended soon, in a row.
+    pub in_a_row: u32,
+    /// The boot in which it began.
+    pub boot: String,
+    /// When it began, on that boot's clock, in milliseconds.
+    pub from_ms: u64,
+    /// How long it is, in milliseconds.
+    pub delay_ms: u64,
 }
 
 impl Row for Record {
@@ -104,6 +125,12 @@ pub struct Run {
     /// When it started, in Unix milliseconds.
     #[serde(default)]
     pub started_at_ms: Option<u64>,
+    /// When its start was recorded, on the boot clock of `boot`, in milliseconds.
+    #[serde(default)]
+    pub started_boot_ms: Option<u64>,
+    /// Why it is ended although it is wanted: it went over a limit that the node looks after.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evicted: Option<Error>,
     /// The backend's facts, as last observed.
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,

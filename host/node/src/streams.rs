@@ -1,4 +1,4 @@
-//! Answers the streams that the controller opens: logs.
+//! Answers the streams that the controller opens: logs, and commands for a workload's input.
 
 use std::io;
 use std::sync::Arc;
@@ -17,6 +17,7 @@ use futures::{FutureExt, StreamExt};
 use tokio::task::JoinSet;
 
 use crate::context::Context;
+use crate::send;
 use crate::state::{Record, Stage};
 
 /// How long a log that is asked for waits for a workload that is being made.
@@ -43,6 +44,18 @@ async fn answer(context: Arc<Context>, mut pending: Pending) {
             generation,
             options,
         }) => logs(&context, pending, &item, generation, options).await,
+        Ok(Request::Send {
+            item,
+            generation,
+            call,
+            base64,
+        }) => match send::send(&context, item, generation, call, &base64).await {
+            Ok(()) => match pending.accept().await {
+                Ok(stream) => stream.finish().await,
+                Err(error) => Err(error),
+            },
+            Err(error) => pending.refuse(error).await,
+        },
         Err(error) => Err(error),
     };
     if let Err(error) = done {
@@ -135,6 +148,7 @@ impl Log<'_> {
         let source = self
             .driver
             .logs(
+                self.item,
                 &self.handle,
                 &output(options, options.cursor.clone(), options.follow),
             )
@@ -188,7 +202,7 @@ impl Log<'_> {
             };
             match self
                 .driver
-                .logs(&self.handle, &output(&rest, cursor, false))
+                .logs(self.item, &self.handle, &output(&rest, cursor, false))
                 .await
             {
                 Ok(rest) => source = rest,

@@ -145,8 +145,11 @@ mod tests {
                 handle: None,
                 kill_target: None,
                 started_at_ms: None,
+                started_boot_ms: None,
+                evicted: None,
                 attributes: Default::default(),
             }),
+            backoff: None,
         }
     }
 

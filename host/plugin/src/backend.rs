@@ -4,22 +4,28 @@ use std::sync::Arc;
 
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
+use bytes::Bytes;
 use fleet_capability::{OutputOptions, Source};
 use fleet_model::driver::{
     Creation, Description, Fingerprint, Handle, Listed, Observation, Workload,
 };
-use fleet_model::{Error, ErrorKind, Op};
+use fleet_model::{Error, ErrorKind, ItemKey, Op};
 use futures::future::BoxFuture;
 use wasmtime::Store;
+use wasmtime::component::Instance;
 
 use crate::bindings::exports::fleet::backend::driver;
 use crate::bindings::fleet::common::types as wit;
-use crate::call::GuestResult;
-use crate::convert::{from_guest, to_guest};
+use crate::call::{Call, GuestResult, Place};
+use crate::convert::{Intake, from_guest, to_guest};
 use crate::driver::Driver;
+use crate::failure::Failure;
 use crate::generation::PluginGeneration;
+use crate::patience::Patience;
 use crate::registry::Registry;
 use crate::state::CallState;
+use crate::template::Template;
+use crate::terms::Terms;
 
 /// How many handles one call of `recover` is about: with the largest handles, a tenth of the
 /// memory a plugin has by default.
@@ -28,13 +34,16 @@ const RECOVER_AT_ONCE: usize = 100;
 /// One backend, whatever code answers for it.
 pub struct Backend {
     active: ArcSwap<PluginGeneration>,
+    patience: Patience,
     registry: Arc<Registry>,
     file: String,
 }
 
 impl Backend {
     pub(crate) fn new(generation: PluginGeneration, registry: Arc<Registry>, file: String) -> Self {
+        let clock = generation.scope.services.clock.clone();
         Self {
+            patience: Patience::new(generation.manifest.name.clone(), clock),
             active: ArcSwap::from_pointee(generation),
             registry,
             file,
@@ -46,30 +55,78 @@ impl Backend {
         self.active.load_full()
     }
 
-    /// Calls `driver` on the active generation.
-    async fn call<T: Send + 'static>(
+    /// Has a call made when there is a place for it, unless the plugin is left alone with its item.
+    async fn when_it_may<A, F: Future<Output = Result<A, Failure>>>(
         &self,
-        verb: &'static str,
-        op: Option<&Op>,
+        generation: &PluginGeneration,
+        item: Option<&ItemKey>,
+        make: impl FnOnce(Place) -> F,
+    ) -> Result<A, Error> {
+        let enter = || generation.callee.enter(&generation.scope);
+        let Some(item) = item else {
+            let place = enter().await?;
+            return Ok(make(place).await?);
+        };
+        // Asked before there is a place, so that nobody waits for nothing, and again when there is
+        // one: the calls before it may have used the budget up.
+        self.patience.check(item)?;
+        let place = enter().await?;
+        let attempt = self.patience.begin(item)?;
+        let result = make(place).await;
+        attempt.ended(&result);
+        Ok(result?)
+    }
+
+    /// Calls an export of `driver` and reads its answer.
+    async fn ask<T: Send + 'static, A>(
+        &self,
+        call: Call,
         work: impl for<'a> FnOnce(
             &'a mut Store<CallState>,
             &'a driver::Guest,
         ) -> BoxFuture<'a, GuestResult<T>>
         + Send
         + 'static,
-    ) -> Result<T, Error> {
+        read: impl FnOnce(Intake<'_>, T) -> Result<A, Error> + Send,
+    ) -> Result<A, Error> {
         let generation = self.generation();
-        generation
-            .callee
-            .driver(verb, &generation.scope, op, work)
-            .await
+        let item = call.item.clone();
+        self.when_it_may(&generation, item.as_ref(), |place| async {
+            let PluginGeneration { callee, scope, .. } = &*generation;
+            let answer = callee.driver(place, scope, call, work).await?;
+            read(scope.intake(), answer).map_err(Failure::answered)
+        })
+        .await
+    }
+
+    /// Calls an export that not every backend has, of a generation that has it.
+    async fn ask_if<T, W>(
+        &self,
+        generation: &PluginGeneration,
+        call: Call,
+        work: W,
+    ) -> Result<T, Error>
+    where
+        T: Send + 'static,
+        W: for<'a> FnOnce(
+                &'a mut Store<CallState>,
+                Instance,
+                &'a Template,
+            ) -> BoxFuture<'a, GuestResult<T>>
+            + Send,
+    {
+        let item = call.item.clone();
+        self.when_it_may(generation, item.as_ref(), |place| async {
+            let PluginGeneration { callee, scope, .. } = generation;
+            callee.call(place, scope, call, work).await
+        })
+        .await
     }
 
     /// A call that changes something and gives back the new handle. What is not there any more
     /// needs no change: its handle stays.
     async fn change(
         &self,
-        verb: &'static str,
         op: &Op,
         handle: &Handle,
         work: impl for<'a> FnOnce(
@@ -82,11 +139,12 @@ impl Backend {
         + 'static,
     ) -> Result<Handle, Error> {
         let (guest_op, guest_handle) = (to_guest::op(op), to_guest::handle(handle));
-        self.call(verb, Some(op), move |store, guest| {
-            work(store, guest, guest_op, guest_handle)
-        })
+        self.ask(
+            Call::effect(op),
+            move |store, guest| work(store, guest, guest_op, guest_handle),
+            |_, handle| from_guest::handle(handle),
+        )
         .await
-        .and_then(from_guest::handle)
     }
 }
 
@@ -98,6 +156,16 @@ fn gone_is_fine<T>(result: Result<T, Error>, instead: impl FnOnce() -> T) -> Res
     }
 }
 
+/// What a backend answers where it does not offer something.
+fn missing(generation: &PluginGeneration, code: &str, what: &str) -> Error {
+    let manifest = &generation.manifest;
+    let message = format!(
+        "the backend `{}` {} {what}",
+        manifest.name, manifest.version
+    );
+    Error::unsupported(code, message).with("plugin", &manifest.name)
+}
+
 #[async_trait]
 impl Driver for Backend {
     fn description(&self) -> Arc<Description> {
@@ -105,27 +173,40 @@ impl Driver for Backend {
     }
 
     async fn fingerprint(&self) -> Result<Fingerprint, Error> {
-        let answer = self
-            .call("fingerprint", None, |store, guest| {
-                Box::pin(guest.call_fingerprint(store))
-            })
+        let generation = self.generation();
+        let mut answer = self
+            .ask(
+                Call::look("fingerprint"),
+                |store, guest| Box::pin(guest.call_fingerprint(store)),
+                |intake, found| Ok(from_guest::fingerprint(intake, found)),
+            )
             .await;
-        let answer = answer.map(from_guest::fingerprint);
+        if let Ok(found) = &mut answer {
+            let fixed = generation.callee.template.offers();
+            found.attributes.retain(|name, _| !fixed.contains_key(name));
+        }
         self.registry.fingerprint(&self.file, &answer);
         answer
     }
 
     async fn create(&self, op: &Op, workload: &Workload) -> Result<Creation, Error> {
+        let call = Call {
+            terms: Some(Terms::of(workload)),
+            ..Call::effect(op)
+        };
         let (guest_op, workload) = (to_guest::op(op), to_guest::workload(workload));
-        self.call("create", Some(op), move |store, guest| {
-            Box::pin(async move { guest.call_create(store, &guest_op, &workload).await })
-        })
+        self.ask(
+            call,
+            move |store, guest| {
+                Box::pin(async move { guest.call_create(store, &guest_op, &workload).await })
+            },
+            from_guest::creation,
+        )
         .await
-        .and_then(from_guest::creation)
     }
 
     async fn start(&self, op: &Op, handle: &Handle) -> Result<Handle, Error> {
-        self.change("start", op, handle, |store, guest, op, handle| {
+        self.change(op, handle, |store, guest, op, handle| {
             Box::pin(async move { guest.call_start(store, &op, &handle).await })
         })
         .await
@@ -134,7 +215,7 @@ impl Driver for Backend {
     async fn stop(&self, op: &Op, handle: &Handle, signal: &str) -> Result<Handle, Error> {
         let signal = signal.to_owned();
         let stopped = self
-            .change("stop", op, handle, |store, guest, op, handle| {
+            .change(op, handle, |store, guest, op, handle| {
                 Box::pin(async move { guest.call_stop(store, &op, &handle, &signal).await })
             })
             .await;
@@ -143,7 +224,7 @@ impl Driver for Backend {
 
     async fn kill(&self, op: &Op, handle: &Handle) -> Result<Handle, Error> {
         let killed = self
-            .change("kill", op, handle, |store, guest, op, handle| {
+            .change(op, handle, |store, guest, op, handle| {
                 Box::pin(async move { guest.call_kill(store, &op, &handle).await })
             })
             .await;
@@ -153,20 +234,27 @@ impl Driver for Backend {
     async fn destroy(&self, op: &Op, handle: &Handle) -> Result<(), Error> {
         let (guest_op, guest_handle) = (to_guest::op(op), to_guest::handle(handle));
         let destroyed = self
-            .call("destroy", Some(op), move |store, guest| {
-                Box::pin(async move { guest.call_destroy(store, &guest_op, &guest_handle).await })
-            })
+            .ask(
+                Call::effect(op),
+                move |store, guest| {
+                    Box::pin(
+                        async move { guest.call_destroy(store, &guest_op, &guest_handle).await },
+                    )
+                },
+                |_, ()| Ok(()),
+            )
             .await;
         gone_is_fine(destroyed, || ())
     }
 
-    async fn inspect(&self, handle: &Handle) -> Result<Observation, Error> {
+    async fn inspect(&self, item: &ItemKey, handle: &Handle) -> Result<Observation, Error> {
         let handle = to_guest::handle(handle);
-        self.call("inspect", None, move |store, guest| {
-            Box::pin(async move { guest.call_inspect(store, &handle).await })
-        })
+        self.ask(
+            Call::look_at("inspect", item),
+            move |store, guest| Box::pin(async move { guest.call_inspect(store, &handle).await }),
+            |intake, seen| Ok(from_guest::observation(intake, seen)),
+        )
         .await
-        .map(from_guest::observation)
     }
 
     async fn recover(&self, handles: &[Handle]) -> Result<Vec<Observation>, Error> {
@@ -174,12 +262,14 @@ impl Driver for Backend {
         for some in handles.chunks(RECOVER_AT_ONCE) {
             let asked = some.len();
             let handles: Vec<_> = some.iter().map(to_guest::handle).collect();
-            let answers = self
-                .call("recover", None, move |store, guest| {
+            let answers = self.ask(
+                Call::look("recover"),
+                move |store, guest| {
                     Box::pin(async move { guest.call_recover(store, &handles).await })
-                })
-                .await?;
-            observations.extend(from_guest::recovered(asked, answers)?);
+                },
+                |intake, answers| from_guest::recovered(intake, asked, answers),
+            );
+            observations.extend(answers.await?);
         }
         Ok(observations)
     }
@@ -190,52 +280,70 @@ impl Driver for Backend {
         limit: u32,
     ) -> Result<(Vec<Listed>, Option<String>), Error> {
         let page = to_guest::page(cursor, limit);
-        self.call("list", None, move |store, guest| {
-            Box::pin(async move { guest.call_list(store, &page).await })
-        })
+        self.ask(
+            Call::look("list"),
+            move |store, guest| Box::pin(async move { guest.call_list(store, &page).await }),
+            |intake, listing| from_guest::listing(intake, limit, listing),
+        )
         .await
-        .and_then(|listing| from_guest::listing(limit, listing))
     }
 
-    async fn watch(&self, handle: &Handle) -> Result<Option<Source>, Error> {
+    async fn watch(&self, item: &ItemKey, handle: &Handle) -> Result<Option<Source>, Error> {
         let handle = to_guest::handle(handle);
-        self.call("watch", None, move |store, guest| {
+        self.ask(
+            Call::look_at("watch", item),
+            move |store, guest| {
+                Box::pin(async move {
+                    let answer = guest.call_watch(&mut *store, &handle).await?;
+                    // Out of the table before the store is dropped with all that is in it.
+                    Ok(answer.map(|source| source.map(|source| store.data_mut().take(source))))
+                })
+            },
+            |_, taken: Option<Result<Source, Error>>| taken.transpose(),
+        )
+        .await
+    }
+
+    async fn logs(
+        &self,
+        item: &ItemKey,
+        handle: &Handle,
+        options: &OutputOptions,
+    ) -> Result<Source, Error> {
+        let generation = self.generation();
+        if !generation.callee.template.has_logs() {
+            return Err(missing(&generation, "no-logs", "offers no logs"));
+        }
+        let (handle, options) = (to_guest::handle(handle), to_guest::log_options(options));
+        let call = Call::look_at("logs", item);
+        self.ask_if(&generation, call, move |store, instance, template| {
             Box::pin(async move {
-                let answer = guest.call_watch(&mut *store, &handle).await?;
-                // Out of the table before the store is dropped with all that is in it.
-                Ok(answer.map(|source| source.map(|source| store.data_mut().take(source))))
+                let logs = template.logs(&mut *store, &instance)?;
+                let answer = logs.call_open(&mut *store, &handle, &options).await?;
+                Ok(answer.map(|source| store.data_mut().take(source)))
             })
         })
         .await?
-        .transpose()
     }
 
-    async fn logs(&self, handle: &Handle, options: &OutputOptions) -> Result<Source, Error> {
+    async fn send(&self, op: &Op, handle: &Handle, bytes: Bytes) -> Result<(), Error> {
         let generation = self.generation();
-        if !generation.callee.has_logs() {
-            return Err(Error::unsupported(
-                "no-logs",
-                format!(
-                    "the backend `{}` {} offers no logs",
-                    generation.manifest.name, generation.manifest.version
-                ),
-            ));
+        if !generation.callee.template.has_input() {
+            return Err(missing(&generation, "no-input", "takes no commands"));
         }
-        let (handle, options) = (to_guest::handle(handle), to_guest::log_options(options));
-        generation
-            .callee
-            .call(
-                "logs",
-                &generation.scope,
-                None,
-                move |store, instance, template| {
-                    Box::pin(async move {
-                        let logs = template.logs(&mut *store, &instance)?;
-                        let answer = logs.call_open(&mut *store, &handle, &options).await?;
-                        Ok(answer.map(|source| store.data_mut().take(source)))
-                    })
-                },
-            )
-            .await?
+        let (guest_op, handle) = (to_guest::op(op), to_guest::handle(handle));
+        self.ask_if(
+            &generation,
+            Call::effect(op),
+            move |store, instance, template| {
+                Box::pin(async move {
+                    let input = template.input(&mut *store, &instance)?;
+                    input
+                        .call_send(&mut *store, &guest_op, &handle, &bytes)
+                        .await
+                })
+            },
+        )
+        .await
     }
 }

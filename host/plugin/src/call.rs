@@ -6,8 +6,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleet_model::{Error, Name, Op};
+use fleet_model::{Error, ItemKey, Name, Op};
 use futures::future::BoxFuture;
+use tokio::sync::OwnedSemaphorePermit;
 use wasmtime::Store;
 use wasmtime::component::Instance;
 
@@ -15,11 +16,13 @@ use crate::bindings::exports::fleet::backend::driver;
 use crate::bindings::fleet::common::types as wit;
 use crate::convert::from_guest;
 use crate::engine::HostEngine;
-use crate::failure::Failed;
+use crate::failure::{Failed, Failure};
 use crate::lane::Lane;
 use crate::manifest::Limits;
 use crate::state::{CallState, Scope};
 use crate::template::Template;
+use crate::terms::Terms;
+use crate::turn::Turns;
 
 /// What a guest's export gives back: its own error is an answer too.
 pub(crate) type GuestResult<T> = wasmtime::Result<Result<T, wit::Error>>;
@@ -28,9 +31,56 @@ pub(crate) type GuestResult<T> = wasmtime::Result<Result<T, wit::Error>>;
 pub(crate) struct Callee {
     pub(crate) plugin: Name,
     pub(crate) limits: Limits,
-    template: Template,
+    pub(crate) template: Template,
     lane: Lane,
+    turns: Arc<Turns>,
     engine: HostEngine,
+}
+
+/// What a call is about.
+#[derive(Debug, Clone)]
+pub(crate) struct Call {
+    /// The export.
+    pub(crate) verb: &'static str,
+    /// On whose behalf, if that is one item.
+    pub(crate) item: Option<ItemKey>,
+    /// The effect it is to have, if any.
+    pub(crate) op: Option<Op>,
+    /// The terms of the workload it makes, if it makes one.
+    pub(crate) terms: Option<Terms>,
+}
+
+/// One of the places of a plugin's calls, until it is dropped.
+pub(crate) struct Place {
+    _permit: OwnedSemaphorePermit,
+}
+
+impl Call {
+    /// One that changes nothing.
+    pub(crate) fn look(verb: &'static str) -> Self {
+        Self {
+            verb,
+            item: None,
+            op: None,
+            terms: None,
+        }
+    }
+
+    /// One that changes nothing, about one item.
+    pub(crate) fn look_at(verb: &'static str, item: &ItemKey) -> Self {
+        Self {
+            item: Some(item.clone()),
+            ..Self::look(verb)
+        }
+    }
+
+    /// One that has an effect.
+    pub(crate) fn effect(op: &Op) -> Self {
+        Self {
+            op: Some(op.clone()),
+            ..Self::look_at(op.verb.as_str(), &op.item)
+        }
+    }
 }
 
 impl Callee {
@@ -39,9 +89,11 @@ impl Callee {
         limits: Limits,
         template: Template,
         engine: HostEngine,
+        turns: Turns,
     ) -> Self {
         Self {
             lane: Lane::new(&limits),
+            turns: Arc::new(turns),
             plugin,
             limits,
             template,
@@ -49,9 +101,16 @@ impl Callee {
         }
     }
 
-    /// Whether it exports `logs`.
-    pub(crate) fn has_logs(&self) -> bool {
-        self.template.has_logs()
+    /// A place for one call, as soon as there is one.
+    ///
+    /// # Errors
+    /// `exhausted` (`queue`).
+    pub(crate) async fn enter(&self, scope: &Scope) -> Result<Place, Failure> {
+        let clock = scope.services.clock.as_ref();
+        let permit = self.lane.enter(&self.plugin, &self.limits, clock).await;
+        permit
+            .map(|permit| Place { _permit: permit })
+            .map_err(Failure::not_begun)
     }
 
     /// Calls an export of `driver`.
@@ -60,17 +119,17 @@ impl Callee {
     /// The guest's own, or the typed failure of the call.
     pub(crate) async fn driver<T: Send + 'static>(
         &self,
-        verb: &'static str,
+        place: Place,
         scope: &Arc<Scope>,
-        op: Option<&Op>,
+        call: Call,
         work: impl for<'a> FnOnce(
             &'a mut Store<CallState>,
             &'a driver::Guest,
         ) -> BoxFuture<'a, GuestResult<T>>
         + Send
         + 'static,
-    ) -> Result<T, Error> {
-        self.call(verb, scope, op, |store, instance, template| {
+    ) -> Result<T, Failure> {
+        self.call(place, scope, call, |store, instance, template| {
             Box::pin(async move {
                 let guest = template.driver(&mut *store, &instance)?;
                 work(store, &guest).await
@@ -79,17 +138,17 @@ impl Callee {
         .await
     }
 
-    /// Calls any export.
+    /// Calls any export. The place is given back when the call is over.
     ///
     /// # Errors
     /// The guest's own, or the typed failure of the call.
     pub(crate) async fn call<T, W>(
         &self,
-        verb: &'static str,
+        _place: Place,
         scope: &Arc<Scope>,
-        op: Option<&Op>,
+        call: Call,
         work: W,
-    ) -> Result<T, Error>
+    ) -> Result<T, Failure>
     where
         T: Send,
         W: for<'a> FnOnce(
@@ -99,16 +158,12 @@ impl Callee {
             ) -> BoxFuture<'a, GuestResult<T>>
             + Send,
     {
-        let clock = scope.services.clock.clone();
-        let _place = self
-            .lane
-            .enter(&self.plugin, &self.limits, clock.as_ref())
-            .await?;
-        let mut store = self.store(scope, op);
+        let verb = call.verb;
+        let mut store = self.store(scope, call);
         let answered = tokio::select! {
             biased;
             result = self.run(&mut store, work) => Some(result),
-            () = clock.sleep(Duration::from_millis(self.limits.deadline_ms)) => None,
+            () = scope.services.clock.sleep(Duration::from_millis(self.limits.deadline_ms)) => None,
         };
         let state = store.data();
         state.output.finish();
@@ -118,25 +173,25 @@ impl Callee {
             limits: &self.limits,
             memory_refused: state.memory.was_refused(),
             stderr: state.output.stderr_tail(),
+            redactor: &scope.services.redactor,
         };
         match answered {
             Some(Ok(Ok(answer))) => Ok(answer),
-            Some(Ok(Err(error))) => Err(from_guest::error(error)),
+            Some(Ok(Err(error))) => {
+                Err(Failure::answered(from_guest::error(scope.intake(), error)))
+            }
             Some(Err(error)) => Err(failed().explain(&error)),
             None => Err(failed().too_late()),
         }
-        .inspect_err(|error| {
+        .inspect_err(|Failure { error, .. }| {
             tracing::debug!(plugin = %self.plugin, verb, kind = ?error.kind, code = error.code, "{error}");
         })
     }
 
-    fn store(&self, scope: &Arc<Scope>, op: Option<&Op>) -> Store<CallState> {
-        let state = CallState::new(
-            scope.clone(),
-            &self.limits,
-            op.cloned(),
-            self.engine.ticks(),
-        );
+    fn store(&self, scope: &Arc<Scope>, call: Call) -> Store<CallState> {
+        let ticks = self.engine.ticks();
+        let mut state = CallState::new(scope.clone(), &self.limits, ticks, self.turns.clone());
+        (state.op, state.terms) = (call.op, call.terms);
         let mut store = Store::new(self.engine.engine(), state);
         store.limiter(|state| &mut state.memory);
         store.set_epoch_deadline(1);
@@ -154,5 +209,11 @@ impl Callee {
     {
         let instance = self.template.instantiate(store).await?;
         work(store, instance, &self.template).await
+    }
+}
+
+impl From<Failure> for Error {
+    fn from(failure: Failure) -> Self {
+        failure.error
     }
 }

@@ -6,13 +6,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use fleet_capability::process::OutputOptions;
 use fleet_capability::source::Source;
 use fleet_model::driver::{
     Creation, Description, Fingerprint, Handle, Listed, Observation, Workload,
 };
 use fleet_model::plugin::Plugin;
-use fleet_model::{Error, Name, Op};
+use fleet_model::{Error, ItemKey, Name, Op};
 use tokio::sync::watch;
 
 /// One runtime backend. Each call is answered by whatever code is active when it begins; every
@@ -40,8 +41,9 @@ pub trait Driver: Send + Sync + 'static {
     /// Removes all that was made. `not-found` is success.
     async fn destroy(&self, op: &Op, handle: &Handle) -> Result<(), Error>;
 
-    /// Looks at it.
-    async fn inspect(&self, handle: &Handle) -> Result<Observation, Error>;
+    /// Looks at it. `item` says on whose behalf, as for every call without an op: what fails again and
+    /// again for one item is paused for that one.
+    async fn inspect(&self, item: &ItemKey, handle: &Handle) -> Result<Observation, Error>;
 
     /// What became of these, in order. Never starts anything.
     async fn recover(&self, handles: &[Handle]) -> Result<Vec<Observation>, Error>;
@@ -55,10 +57,19 @@ pub trait Driver: Send + Sync + 'static {
     ) -> Result<(Vec<Listed>, Option<String>), Error>;
 
     /// A source on which anything, or its end, means: look again.
-    async fn watch(&self, handle: &Handle) -> Result<Option<Source>, Error>;
+    async fn watch(&self, item: &ItemKey, handle: &Handle) -> Result<Option<Source>, Error>;
 
     /// What the program printed; `unsupported` where the backend offers no logs.
-    async fn logs(&self, handle: &Handle, options: &OutputOptions) -> Result<Source, Error>;
+    async fn logs(
+        &self,
+        item: &ItemKey,
+        handle: &Handle,
+        options: &OutputOptions,
+    ) -> Result<Source, Error>;
+
+    /// Gives the program a command on its input, once per `op.call`; `unsupported` where the backend
+    /// takes none. When it returns the command cannot get lost any more.
+    async fn send(&self, op: &Op, handle: &Handle, bytes: Bytes) -> Result<(), Error>;
 }
 
 /// All backends of a node.

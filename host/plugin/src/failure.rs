@@ -1,5 +1,6 @@
 //! What went wrong in a call that got no answer, in the words of the plugin's author.
 
+use fleet_capability::Redactor;
 use fleet_model::{Error, ErrorKind, Name};
 use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
@@ -11,6 +12,47 @@ use crate::manifest::Limits;
 /// How many frames of a backtrace are shown.
 const MAX_FRAMES: usize = 12;
 
+/// A call that gave nothing, and on whom that reflects.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Failure {
+    pub(crate) error: Error,
+    pub(crate) blame: Blame,
+}
+
+/// Whose failure it is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Blame {
+    /// The plugin's: it trapped, broke its contract, said that it has a bug, or met a limit.
+    Plugin,
+    /// Nobody's: the plugin answered that it cannot.
+    Nobody,
+    /// The host's: the call was not begun.
+    Host,
+}
+
+impl Failure {
+    /// The plugin's own words, or what its answer is worth.
+    pub(crate) fn answered(error: Error) -> Self {
+        let blame = match error.kind {
+            ErrorKind::Internal => Blame::Plugin,
+            _ => Blame::Nobody,
+        };
+        Self { error, blame }
+    }
+
+    /// It broke.
+    fn broken(error: Error) -> Self {
+        let blame = Blame::Plugin;
+        Self { error, blame }
+    }
+
+    /// It was not begun.
+    pub(crate) fn not_begun(error: Error) -> Self {
+        let blame = Blame::Host;
+        Self { error, blame }
+    }
+}
+
 /// What is known about a call that failed.
 pub(crate) struct Failed<'a> {
     pub(crate) plugin: &'a Name,
@@ -18,13 +60,15 @@ pub(crate) struct Failed<'a> {
     pub(crate) verb: &'static str,
     pub(crate) limits: &'a Limits,
     pub(crate) memory_refused: bool,
-    /// The end of what the guest wrote to stderr.
+    /// The end of what the guest wrote to stderr, without what may not be seen.
     pub(crate) stderr: String,
+    /// For what else comes from the guest: names in its code.
+    pub(crate) redactor: &'a Redactor,
 }
 
 impl Failed<'_> {
     /// The guest's own fault, or a limit it met.
-    pub(crate) fn explain(&self, error: &wasmtime::Error) -> Error {
+    pub(crate) fn explain(&self, error: &wasmtime::Error) -> Failure {
         let (plugin, verb) = (self.plugin, self.verb);
         if error.is::<CpuSpent>() {
             let message = format!(
@@ -42,7 +86,7 @@ impl Failed<'_> {
             );
             let mut full = Error::new(ErrorKind::Exhausted, "instances", message);
             full.retry_after_ms = Some(100);
-            return full.with("plugin", plugin);
+            return Failure::not_begun(full.with("plugin", plugin));
         }
         if self.memory_refused {
             let message = format!(
@@ -61,28 +105,29 @@ impl Failed<'_> {
             (None, None, Some(I32Exit(code))) => format!("it ended itself with exit code {code}"),
             (None, None, None) => error.root_cause().to_string(),
         };
+        let what = self.redactor.text(&what);
         let message = format!("`{plugin}` trapped in `{verb}`: {what}");
         self.with_facts(Error::internal("trap", text(message, MAX_TEXT)), error)
     }
 
     /// It did not answer in time.
-    pub(crate) fn too_late(&self) -> Error {
+    pub(crate) fn too_late(&self) -> Failure {
         let message = format!(
             "`{}` did not answer `{}` within {} ms: `deadline_ms` in [limits] of its manifest",
             self.plugin, self.verb, self.limits.deadline_ms
         );
-        Error::new(ErrorKind::Deadline, "wall-clock", message)
-            .with("plugin", self.plugin)
-            .with("export", self.verb)
+        let late = Error::new(ErrorKind::Deadline, "wall-clock", message);
+        Failure::broken(late.with("plugin", self.plugin).with("export", self.verb))
     }
 
-    fn with_facts(&self, failure: Error, error: &wasmtime::Error) -> Error {
+    fn with_facts(&self, failure: Error, error: &wasmtime::Error) -> Failure {
         let mut failure = failure
             .with("plugin", self.plugin)
             .with("export", self.verb);
         if let Some(trace) = error.downcast_ref::<WasmBacktrace>() {
             // Its text has the names as their author wrote them: `0: 0x12 - module!function`.
             let trace = trace.to_string();
+            let trace = self.redactor.text(&trace);
             let frames: Vec<String> = trace
                 .lines()
                 .filter_map(|line| line.split_once(" - "))
@@ -94,7 +139,7 @@ impl Failed<'_> {
         if !self.stderr.trim().is_empty() {
             failure = failure.with("stderr", text(self.stderr.trim().to_owned(), 2_048));
         }
-        failure
+        Failure::broken(failure)
     }
 }
 
@@ -146,12 +191,14 @@ mod tests {
     fn limits_are_told_from_bugs() {
         let limits = Limits::default();
         let name: Name = "mock".parse().unwrap();
+        let redactor = Redactor::default();
         let failed = |memory_refused, stderr: &str| Failed {
             plugin: &name,
             verb: "create",
             limits: &limits,
             memory_refused,
             stderr: stderr.to_owned(),
+            redactor: &redactor,
         };
         let trap = || wasmtime::Error::from(Trap::UnreachableCodeReached);
         for (error, want) in [
@@ -176,6 +223,8 @@ mod tests {
                 (ErrorKind::Deadline, "wall-clock"),
             ),
         ] {
+            assert_eq!(error.blame, Blame::Plugin);
+            let error = error.error;
             assert_eq!((error.kind, error.code.as_str()), want);
             assert!(
                 error.message.contains("`mock`") && error.message.contains("`create`"),
@@ -186,7 +235,8 @@ mod tests {
             false,
             "thread 'x' panicked at src/lib.rs:1:1:\nno such runtime\n",
         )
-        .explain(&trap());
+        .explain(&trap())
+        .error;
         assert!(
             error
                 .message

@@ -12,6 +12,7 @@ use serde::Deserialize;
 
 use crate::digest::Digest;
 use crate::document;
+use crate::names::Names;
 
 /// All grants of a host.
 #[derive(Debug, Clone, Default, Deserialize)]
@@ -32,6 +33,8 @@ pub struct Grant {
     pub clock: bool,
     /// Programs.
     pub process: ProcessGrant,
+    /// The secrets that the host puts into what it makes.
+    pub secrets: Names,
     /// The only component this grant is for.
     pub digest: Option<Digest>,
 }
@@ -56,6 +59,8 @@ pub struct Ceiling {
     pub clock: Option<bool>,
     /// What may be granted of `process`.
     pub process: Option<ProcessCeiling>,
+    /// The only secrets that may be granted.
+    pub secrets: Option<Names>,
 }
 
 /// The ceiling of `process`.
@@ -133,6 +138,11 @@ impl Grant {
                 .iter()
                 .map(|(name, launcher)| format!("launcher {name} ({})", describe(launcher))),
         );
+        if self.secrets.has_any() {
+            parts.push("all secrets".to_owned());
+        } else {
+            parts.extend(self.secrets.named().map(|name| format!("secret {name}")));
+        }
         if parts.is_empty() {
             "nothing".to_owned()
         } else {
@@ -164,6 +174,7 @@ mod tests {
             ("[native]\nlog = \"yes\"", "g.toml:2: "),
             ("[Native]\nlog = true", "`Native` is not a name"),
             ("[native]\ndigest = \"abc\"", "64 hexadecimal digits"),
+            ("[native]\nsecrets = \"*\"", "g.toml:2: "),
             (
                 "[native.process.launchers.dev]\nanny = true",
                 "unknown field `anny`",
@@ -183,12 +194,16 @@ mod tests {
     fn the_summary_says_who_may_do_what() {
         let grants = Grants::parse(
             "g.toml",
-            "[a]\nlog = true\n[a.process.launchers.dev]\nany = true\n[b]",
+            "[a]\nlog = true\nsecrets = [\"*\"]\n[a.process.launchers.dev]\nany = true\n[b]\n[c]\nsecrets = [\"x\"]",
         )
         .unwrap();
         assert_eq!(
             grants.summary(),
-            ["a: log, launcher dev (any program)", "b: nothing"]
+            [
+                "a: log, launcher dev (any program), all secrets",
+                "b: nothing",
+                "c: secret x"
+            ]
         );
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
-use fleet_capability::Processes;
+use fleet_capability::{Processes, Redactor};
 use fleet_model::plugin::{Plugin, PluginState};
 use fleet_model::{Error, Name};
 use fleet_seam::Clock;
@@ -49,6 +49,9 @@ pub struct PluginHostOptions {
     pub compile: CompileCommand,
     /// Programs, for plugins that are granted a launcher.
     pub processes: Arc<dyn Processes>,
+    /// Knows the values of secrets in use: no text of a plugin is logged, stored or returned with
+    /// one of them in it.
+    pub redactor: Redactor,
     /// Time.
     pub clock: Arc<dyn Clock>,
     /// This node's name.
@@ -89,6 +92,7 @@ impl PluginHost {
         let services = Services {
             processes: Some(options.processes),
             clock: options.clock.clone(),
+            redactor: options.redactor,
             refusals: Mutex::default(),
         };
         let loader = loader(Parts {
@@ -122,7 +126,8 @@ impl PluginHost {
         self.loader.compiler.started()
     }
 
-    /// How often a call of a plugin was refused, by plugin and capability.
+    /// How often a call of a plugin was refused, by plugin and capability. Launchers and secrets
+    /// whose names nobody wrote down are counted together, as `process.launcher *` and `secret *`.
     #[must_use]
     pub fn refusals(&self) -> BTreeMap<(Name, String), u64> {
         self.loader
@@ -154,6 +159,7 @@ impl PluginHost {
         let services = Services {
             processes: None,
             clock: options.clock.clone(),
+            redactor: Redactor::default(),
             refusals: Mutex::default(),
         };
         let loader = loader(Parts {
@@ -173,7 +179,7 @@ impl PluginHost {
         };
         for candidate in host.discover(candidates) {
             if let Err(reason) = host.loader.probe(&candidate).await {
-                host.loader.registry.rejected(&candidate.file, &reason);
+                host.loader.reject(&candidate.file, &reason);
             }
         }
         Ok(host.plugins())
@@ -210,10 +216,11 @@ impl PluginHost {
                         Ok(Err(reason)) => reason,
                         Err(error) => format!("a task of the host failed: {error}"),
                     };
-                    host.loader.registry.rejected(&file, &reason);
+                    host.loader.reject(&file, &reason);
                 }
             })
             .await;
+        self.loader.prune().await;
     }
 
     /// Takes a file all the way.

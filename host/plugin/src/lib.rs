@@ -11,12 +11,15 @@
 //! | a file's way into use, and every reason for a refusal | `folder`, `load`, `world` |
 //! | how a component becomes code | `compile` |
 //! | what a plugin asks, is granted, may do | [`manifest`], [`grants`], `permission` |
-//! | one call and its limits | `call`, `state`, `limits`, `lane`, `failure` |
+//! | one call and its limits | `call`, `state`, `limits`, `turn`, `lane`, `failure` |
+//! | a plugin that fails again and again | `budget`, `patience` |
+//! | what of a guest's text is seen | `output`, `convert` |
 //! | what a guest can call | `imports` |
 //! | the contract's types against the host's | `bindings`, `convert` |
 
 mod backend;
 mod bindings;
+mod budget;
 mod call;
 mod compile;
 mod convert;
@@ -34,7 +37,9 @@ mod lane;
 mod limits;
 mod load;
 pub mod manifest;
+mod names;
 mod output;
+mod patience;
 mod permission;
 mod registry;
 mod schema;
@@ -42,6 +47,8 @@ mod settings;
 mod shipped;
 mod state;
 mod template;
+mod terms;
+mod turn;
 mod world;
 
 pub use backend::Backend;
@@ -51,4 +58,5 @@ pub use driver::{Driver, Drivers};
 pub use grants::{Ceiling, Grants};
 pub use host::{PluginHost, PluginHostOptions, VerifyOptions};
 pub use manifest::Manifest;
+pub use names::Names;
 pub use shipped::{default_grants, manifests};

@@ -4,16 +4,14 @@
 //! `permission`. An unknown key is refused with its line, so that a typing error is an
 //! answer and not a capability that is silently missing.
 
-use std::collections::BTreeSet;
-
 use fleet_model::Name;
-use fleet_model::name::NameError;
 use fleet_model::plugin::PluginKind;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 use toml::Spanned;
 
 use crate::document;
+use crate::names::Names;
 
 /// The largest manifest that is read.
 pub(crate) const MAX_MANIFEST_BYTES: u64 = 64 * 1024;
@@ -51,55 +49,17 @@ pub struct Requests {
     pub clock: bool,
     /// To run programs.
     pub process: ProcessRequest,
+    /// The secrets that may be put into what it makes; `"*"` = whichever a workload names. No plugin
+    /// ever sees a value.
+    pub secrets: Names,
 }
 
 /// What a manifest asks of `process`.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub struct ProcessRequest {
-    /// The launchers it wants to go through.
-    pub launchers: BTreeSet<LauncherRequest>,
-}
-
-impl ProcessRequest {
-    /// Whether it asks for the launcher of this name.
-    #[must_use]
-    pub fn asks(&self, launcher: &Name) -> bool {
-        self.launchers.contains(&LauncherRequest::Any)
-            || self
-                .launchers
-                .contains(&LauncherRequest::Named(launcher.clone()))
-    }
-
-    /// The launchers it asks for by name.
-    pub fn named(&self) -> impl Iterator<Item = &Name> {
-        self.launchers.iter().filter_map(|request| match request {
-            LauncherRequest::Named(name) => Some(name),
-            LauncherRequest::Any => None,
-        })
-    }
-}
-
-/// One launcher a manifest asks for.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
-#[serde(try_from = "String")]
-pub enum LauncherRequest {
-    /// `"*"`: whichever the operator grants, by whatever name.
-    Any,
-    /// This one.
-    Named(Name),
-}
-
-impl TryFrom<String> for LauncherRequest {
-    type Error = NameError;
-
-    fn try_from(text: String) -> Result<Self, NameError> {
-        if text == "*" {
-            Ok(Self::Any)
-        } else {
-            text.parse().map(Self::Named)
-        }
-    }
+    /// The launchers it wants to go through; `"*"` = whichever the operator grants.
+    pub launchers: Names,
 }
 
 /// What one call of a plugin may use.
@@ -249,6 +209,7 @@ description = "Programs as processes of this machine."
 log = true
 clock = true
 process = { launchers = ["dev"] }
+secrets = ["*"]
 
 [limits]
 memory_bytes = 1048576
@@ -266,7 +227,8 @@ type = "object"
         let manifest = Manifest::parse("native.toml", FULL).unwrap();
         assert_eq!(manifest.name.as_str(), "native");
         assert!(manifest.requests.log && !manifest.requests.config);
-        assert_eq!(manifest.requests.process.launchers.len(), 1);
+        assert_eq!(manifest.requests.process.launchers.named().count(), 1);
+        assert!(manifest.requests.secrets.has_any());
         assert_eq!(manifest.limits.memory_bytes, 1 << 20);
         assert_eq!(manifest.limits.cpu_ms, Limits::default().cpu_ms);
         assert_eq!(manifest.settings["depth"], 3);
@@ -296,6 +258,10 @@ type = "object"
             (
                 format!("{head}[capabilities]\nlogs = true"),
                 "m.toml:5: unknown field `logs`, expected one of `log`",
+            ),
+            (
+                format!("{head}[capabilities]\nsecrets = [\"A b\"]"),
+                "m.toml:5: `A b` is not a name",
             ),
             (
                 format!("{head}[limits]\ncpu_ms = 1"),

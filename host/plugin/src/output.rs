@@ -1,11 +1,13 @@
 //! What a guest says: lines for its plugin's log, capped per call.
 //!
-//! stdout, stderr and the `log` import end here. The end of stderr is kept for the call's error,
-//! because that is where a panic message goes.
+//! stdout, stderr and the `log` import end here. A line is looked at when it is whole, so that the
+//! value of a secret is found in it however it was written; only then is it cut. The end of stderr
+//! is kept for the call's error, because that is where a panic message goes.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
+use fleet_capability::Redactor;
 use fleet_model::Name;
 use tokio::io::AsyncWrite;
 use tracing::Level;
@@ -15,7 +17,10 @@ use wasmtime_wasi::p2::{OutputStream, Pollable, StreamResult};
 
 /// What one call may say; the rest is dropped.
 const MAX_BYTES: usize = 64 * 1024;
-/// The longest line; a longer one is cut into several.
+/// The longest line that is kept whole until its end. Of a longer one nothing is shown: where it
+/// would have to be cut, half a value might stand.
+const MAX_WHOLE: usize = 64 * 1024;
+/// The longest line that is written; a longer one is cut into several.
 const MAX_LINE: usize = 4 * 1024;
 /// How much of the end of stderr is kept.
 const TAIL: usize = 4 * 1024;
@@ -27,10 +32,18 @@ pub(crate) struct Output(Arc<Mutex<Lines>>);
 #[derive(Debug)]
 struct Lines {
     plugin: Name,
+    redactor: Redactor,
     left: usize,
-    stdout: Vec<u8>,
-    stderr: Vec<u8>,
-    tail: Vec<u8>,
+    stdout: Begun,
+    stderr: Begun,
+    tail: String,
+}
+
+/// A line that has no end yet.
+#[derive(Debug, Default)]
+struct Begun {
+    bytes: Vec<u8>,
+    is_too_long: bool,
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -40,13 +53,14 @@ pub(crate) enum Channel {
 }
 
 impl Output {
-    pub(crate) fn new(plugin: &Name) -> Self {
+    pub(crate) fn new(plugin: &Name, redactor: &Redactor) -> Self {
         Self(Arc::new(Mutex::new(Lines {
             plugin: plugin.clone(),
+            redactor: redactor.clone(),
             left: MAX_BYTES,
-            stdout: Vec::new(),
-            stderr: Vec::new(),
-            tail: Vec::new(),
+            stdout: Begun::default(),
+            stderr: Begun::default(),
+            tail: String::new(),
         })))
     }
 
@@ -60,27 +74,28 @@ impl Output {
 
     /// A line through the `log` import.
     pub(crate) fn log(&self, level: Level, message: &str) {
-        self.with(|lines| lines.line(level, message.as_bytes()));
+        self.with(|lines| {
+            let text = lines.redactor.text(message).into_owned();
+            lines.write(level, &text);
+        });
     }
 
     /// Writes what was begun and not ended with a line feed.
     pub(crate) fn finish(&self) {
         self.with(|lines| {
-            let (out, err) = (
-                std::mem::take(&mut lines.stdout),
-                std::mem::take(&mut lines.stderr),
-            );
-            for rest in [out, err] {
-                if !rest.is_empty() {
-                    lines.line(Level::INFO, &rest);
+            for channel in [Channel::Stdout, Channel::Stderr] {
+                let begun = lines.begun(channel);
+                if begun.is_too_long || !begun.bytes.is_empty() {
+                    lines.end_line(channel);
                 }
             }
         });
     }
 
-    /// The end of stderr.
+    /// The end of what was written to stderr in whole lines, [`finish`](Self::finish)ed ones
+    /// included, without the values of secrets.
     pub(crate) fn stderr_tail(&self) -> String {
-        self.with(|lines| String::from_utf8_lossy(&lines.tail).into_owned())
+        self.with(|lines| lines.tail.clone())
     }
 
     fn with<T>(&self, work: impl FnOnce(&mut Lines) -> T) -> T {
@@ -88,29 +103,70 @@ impl Output {
     }
 }
 
-impl Lines {
-    fn take(&mut self, channel: Channel, bytes: &[u8]) {
-        if channel == Channel::Stderr {
-            self.tail.extend_from_slice(bytes);
-            let surplus = self.tail.len().saturating_sub(TAIL);
-            self.tail.drain(..surplus);
+impl Begun {
+    fn push(&mut self, bytes: &[u8]) {
+        if self.bytes.len().saturating_add(bytes.len()) > MAX_WHOLE {
+            self.is_too_long = true;
+            self.bytes = Vec::new();
         }
+        if !self.is_too_long {
+            self.bytes.extend_from_slice(bytes);
+        }
+    }
+}
+
+impl Lines {
+    fn begun(&mut self, channel: Channel) -> &mut Begun {
+        match channel {
+            Channel::Stdout => &mut self.stdout,
+            Channel::Stderr => &mut self.stderr,
+        }
+    }
+
+    fn take(&mut self, channel: Channel, bytes: &[u8]) {
         for piece in bytes.split_inclusive(|&byte| byte == b'\n') {
-            let pending = match channel {
-                Channel::Stdout => &mut self.stdout,
-                Channel::Stderr => &mut self.stderr,
-            };
-            let room = MAX_LINE.saturating_sub(pending.len());
-            pending.extend(piece.iter().take(room));
-            if piece.len() > room || piece.ends_with(b"\n") {
-                let line = std::mem::take(pending);
-                self.line(Level::INFO, line.trim_ascii_end());
+            self.begun(channel).push(piece);
+            if piece.ends_with(b"\n") {
+                self.end_line(channel);
             }
         }
     }
 
-    fn line(&mut self, level: Level, line: &[u8]) {
-        let Some(left) = self.left.checked_sub(line.len().clamp(64, MAX_LINE)) else {
+    fn end_line(&mut self, channel: Channel) {
+        let Begun { bytes, is_too_long } = std::mem::take(self.begun(channel));
+        let line = if is_too_long {
+            format!("(a line of more than {MAX_WHOLE} bytes is not shown)")
+        } else {
+            let line = String::from_utf8_lossy(bytes.trim_ascii_end());
+            self.redactor.text(&line).into_owned()
+        };
+        if channel == Channel::Stderr {
+            self.remember(&line);
+        }
+        let mut rest = line.as_str();
+        loop {
+            let (piece, more) = rest.split_at(rest.floor_char_boundary(MAX_LINE));
+            self.write(Level::INFO, piece);
+            rest = more;
+            if rest.is_empty() {
+                return;
+            }
+        }
+    }
+
+    fn remember(&mut self, line: &str) {
+        self.tail.push_str(line);
+        self.tail.push('\n');
+        let surplus = self.tail.len().saturating_sub(TAIL);
+        self.tail.drain(..self.tail.ceil_char_boundary(surplus));
+    }
+
+    /// Writes a line that nothing is left to be taken out of.
+    fn write(&mut self, level: Level, line: &str) {
+        let line = line
+            .get(..line.floor_char_boundary(MAX_LINE))
+            .unwrap_or_default();
+        let Some(left) = self.left.checked_sub(line.len().max(64)) else {
             if self.left > 0 {
                 self.left = 0;
                 tracing::warn!(target: "plugin", plugin = %self.plugin, "the rest of what this call says is dropped");
@@ -118,7 +174,7 @@ impl Lines {
             return;
         };
         self.left = left;
-        let text = printable(line.get(..MAX_LINE).unwrap_or(line));
+        let text = printable(line);
         match level {
             Level::TRACE => tracing::trace!(target: "plugin", plugin = %self.plugin, "{text}"),
             Level::DEBUG => tracing::debug!(target: "plugin", plugin = %self.plugin, "{text}"),
@@ -130,8 +186,7 @@ impl Lines {
 }
 
 /// Text that can neither end a line of the log nor command a terminal.
-fn printable(bytes: &[u8]) -> String {
-    let text = String::from_utf8_lossy(bytes);
+fn printable(text: &str) -> String {
     text.chars()
         .map(|c| {
             if c.is_control() && c != '\t' {
@@ -188,10 +243,45 @@ impl OutputStream for GuestStream {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::io::Write;
+
+    use fleet_capability::SecretValue;
+
     use super::*;
 
     fn output() -> Output {
-        Output::new(&"noisy".parse().unwrap())
+        let redactor = Redactor::default();
+        let value = SecretValue::new(b"hunter22".to_vec());
+        redactor.know(&BTreeMap::from([("a".parse().unwrap(), vec![value])]));
+        Output::new(&"noisy".parse().unwrap(), &redactor)
+    }
+
+    #[derive(Clone, Default)]
+    struct Log(Arc<Mutex<Vec<u8>>>);
+
+    impl Write for Log {
+        fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
+            self.0.lock().unwrap().write(bytes)
+        }
+
+        fn flush(&mut self) -> std::io::Result<()> {
+            Ok(())
+        }
+    }
+
+    /// What is in the host's log after this.
+    fn logged(work: impl FnOnce()) -> String {
+        let log = Log::default();
+        let writer = log.clone();
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        tracing::subscriber::with_default(subscriber, work);
+        let bytes = log.0.lock().unwrap().clone();
+        String::from_utf8(bytes).unwrap()
     }
 
     #[test]
@@ -199,22 +289,73 @@ mod tests {
         let output = output();
         let mut stream = output.stream(Channel::Stderr);
         for _ in 0..1_000 {
-            stream.write(Bytes::from(vec![b'x'; 1_000])).unwrap();
+            stream.write(Bytes::from(vec![b'x'; 999])).unwrap();
+            stream.write(Bytes::from_static(b"\n")).unwrap();
         }
         stream.write(Bytes::from_static(b"the end")).unwrap();
+        output.finish();
         let tail = output.stderr_tail();
         assert_eq!(tail.len(), TAIL);
-        assert!(tail.ends_with("xthe end"));
-        output.with(|lines| {
-            assert_eq!(lines.left, 0, "the cap was reached");
-            assert!(lines.stderr.len() <= MAX_LINE);
+        assert!(tail.ends_with("x\nthe end\n"));
+        output.with(|lines| assert_eq!(lines.left, 0, "the cap was reached"));
+    }
+
+    #[test]
+    fn a_value_is_found_however_it_is_written() {
+        let output = output();
+        let log = logged(|| {
+            for channel in [Channel::Stdout, Channel::Stderr] {
+                let mut stream = output.stream(channel);
+                stream
+                    .write(Bytes::from_static(b"in one: hunter22\nin two: hun"))
+                    .unwrap();
+                stream.write(Bytes::from_static(b"ter22\n")).unwrap();
+                // Over the place where a long line is cut.
+                let long = "-".repeat(MAX_LINE - 4);
+                stream
+                    .write(Bytes::from(format!("{long}hunter22 after\n")))
+                    .unwrap();
+                stream
+                    .write(Bytes::from_static(b"without an end: hunter22"))
+                    .unwrap();
+            }
+            output.log(Level::WARN, "imported: hunter22");
+            output.finish();
         });
+        assert!(!log.contains("hunter") && !log.contains("ter22"), "{log}");
+        assert_eq!(log.matches("***").count(), 9, "{log}");
+        for said in ["in two: ***", "--***", "an end: ***", "imported: ***"] {
+            assert!(log.contains(said), "{said} is not in {log}");
+        }
+        let tail = output.stderr_tail();
+        assert!(
+            !tail.contains("hunter") && tail.ends_with("an end: ***\n"),
+            "{tail}"
+        );
+    }
+
+    #[test]
+    fn of_a_line_without_end_nothing_is_shown_and_nothing_kept() {
+        let output = output();
+        let log = logged(|| {
+            let mut stream = output.stream(Channel::Stderr);
+            for _ in 0..100 {
+                stream.write(Bytes::from("hunter2".repeat(1_000))).unwrap();
+                output.with(|lines| assert!(lines.stderr.bytes.len() <= MAX_WHOLE));
+            }
+            stream.write(Bytes::from_static(b"\nshort\n")).unwrap();
+        });
+        assert!(!log.contains("hunter"), "{log}");
+        assert!(
+            log.contains("is not shown") && log.contains("short"),
+            "{log}"
+        );
     }
 
     #[test]
     fn a_line_cannot_forge_another_line() {
         assert_eq!(
-            printable(b"a\nERROR b\x1b[31m"),
+            printable("a\nERROR b\x1b[31m"),
             "a\u{fffd}ERROR b\u{fffd}[31m"
         );
     }

@@ -6,6 +6,9 @@
 //! allow it. Grants beyond the request give nothing, so a plugin that is taken over later can not
 //! do more than it asked for when it was looked at.
 
+mod secrets;
+
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -16,7 +19,8 @@ use fleet_model::{Error, Name};
 
 use crate::digest::Digest;
 use crate::grants::{Ceiling, Grant, describe};
-use crate::manifest::{LauncherRequest, Requests};
+use crate::manifest::Requests;
+use secrets::{Place, Secrets};
 
 /// Something that stands behind a grant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
@@ -31,6 +35,8 @@ pub(crate) enum Need {
     Process,
     /// `fleet:host/process` through one launcher.
     Launcher(Name),
+    /// This secret put into what it makes.
+    Secret(Name),
 }
 
 impl fmt::Display for Need {
@@ -41,6 +47,7 @@ impl fmt::Display for Need {
             Self::Config => f.write_str("config"),
             Self::Process => f.write_str("process"),
             Self::Launcher(name) => write!(f, "process.launcher {name}"),
+            Self::Secret(name) => write!(f, "secret {name}"),
         }
     }
 }
@@ -69,6 +76,7 @@ pub(crate) struct Permissions {
     launchers: BTreeMap<Name, Launcher>,
     /// Whether it asks for whichever launchers are granted.
     asks_for_any: bool,
+    secrets: Secrets,
 }
 
 /// Who asks, and where its grant would stand.
@@ -91,13 +99,13 @@ pub(crate) fn effective(
         .and_then(|grant| grant.digest)
         .filter(|digest| *digest != subject.digest);
     let in_force = grant.filter(|_| pinned_elsewhere.is_none());
-    let remedy = |lines: String| match pinned_elsewhere {
-        Some(_) => format!(
+    let repin = pinned_elsewhere.map(|_| {
+        format!(
             "digest = \"{:?}\"   # in the table [{plugin}]: its grant is for another digest",
             subject.digest
-        ),
-        None => lines,
-    };
+        )
+    });
+    let remedy = |lines: String| repin.clone().unwrap_or(lines);
     let line = |name: &str| match grant {
         Some(_) => format!("{name} = true   # in the table [{plugin}]"),
         None => format!("[{plugin}]\n{name} = true"),
@@ -140,12 +148,13 @@ pub(crate) fn effective(
     let allowed = ceiling
         .and_then(|ceiling| ceiling.process.as_ref())
         .map(|process| &process.launchers);
-    let names: BTreeSet<&Name> = requests.process.named().chain(granted.keys()).collect();
+    let asked = &requests.process.launchers;
+    let names: BTreeSet<&Name> = asked.named().chain(granted.keys()).collect();
     let mut launchers = BTreeMap::new();
     for name in names {
         let launcher = granted.get(name);
         let verdict = Verdict {
-            requested: requests.process.asks(name),
+            requested: asked.contains(name),
             granted: launcher.map(describe),
             above_ceiling: allowed.is_some_and(|allowed| !allowed.contains(name)),
             remedy: remedy(launcher_lines(plugin, name)),
@@ -155,12 +164,23 @@ pub(crate) fn effective(
         }
         verdicts.insert(Need::Launcher(name.clone()), verdict);
     }
+    let secrets = Secrets {
+        asked: requests.secrets.clone(),
+        granted: in_force.map_or_else(Default::default, |grant| grant.secrets.clone()),
+        ceiling: ceiling.and_then(|ceiling| ceiling.secrets.clone()),
+        place: match (repin, grant) {
+            (Some(line), _) => Place::Elsewhere(line),
+            (None, Some(_)) => Place::Table,
+            (None, None) => Place::NewTable,
+        },
+    };
     Permissions {
         plugin: plugin.clone(),
         grants_path: subject.grants_path.to_owned(),
         verdicts,
         launchers,
-        asks_for_any: requests.process.launchers.contains(&LauncherRequest::Any),
+        asks_for_any: asked.has_any(),
+        secrets,
     }
 }
 
@@ -173,6 +193,7 @@ impl Permissions {
             verdicts: BTreeMap::new(),
             launchers: BTreeMap::new(),
             asks_for_any: false,
+            secrets: Secrets::default(),
         }
     }
 
@@ -183,7 +204,9 @@ impl Permissions {
     pub(crate) fn check(&self, need: &Need) -> Result<(), Error> {
         let allowed = match need {
             Need::Process => !self.launchers.is_empty(),
-            need => self.verdicts.get(need).is_some_and(Verdict::is_effective),
+            need => self
+                .verdict(need)
+                .is_some_and(|verdict| verdict.is_effective()),
         };
         if allowed {
             Ok(())
@@ -207,33 +230,54 @@ impl Permissions {
         self.launchers.keys()
     }
 
+    /// The name under which a refusal is counted: its own where a person wrote that down, else one
+    /// for all of its sort, so that a guest cannot fill the list with names it made up.
+    pub(crate) fn counted_as(&self, need: &Need) -> String {
+        match need {
+            Need::Launcher(_) if !self.verdicts.contains_key(need) => {
+                "process.launcher *".to_owned()
+            }
+            Need::Secret(name) if !self.secrets.is_named(name) => "secret *".to_owned(),
+            need => need.to_string(),
+        }
+    }
+
     /// What is asked, granted and left, for people.
     pub(crate) fn view(&self) -> Vec<Capability> {
-        self.verdicts
+        let fixed = self
+            .verdicts
             .iter()
-            .map(|(need, verdict)| Capability {
-                name: need.to_string(),
+            .map(|(need, verdict)| (need.to_string(), verdict.clone()));
+        fixed
+            .chain(self.secrets.rows(&self.plugin))
+            .map(|(name, verdict)| Capability {
+                name,
                 requested: verdict.requested,
-                granted: verdict.granted.clone(),
                 above_ceiling: verdict.above_ceiling,
                 effective: verdict.is_effective(),
                 remedy: (verdict.requested && verdict.granted.is_none())
                     .then(|| verdict.remedy.clone()),
+                granted: verdict.granted,
             })
             .collect()
     }
 
-    fn refusal(&self, need: &Need) -> Error {
-        let (plugin, file) = (&self.plugin, self.grants_path.display());
-        let verdict = match need {
+    fn verdict(&self, need: &Need) -> Option<Cow<'_, Verdict>> {
+        match need {
+            Need::Secret(name) => Some(Cow::Owned(self.secrets.verdict(&self.plugin, name))),
             // Any launcher would do; the first one asked for says what is missing.
             Need::Process => self
                 .verdicts
                 .iter()
                 .find(|(need, v)| matches!(need, Need::Launcher(_)) && v.requested)
-                .map(|(_, v)| v),
-            need => self.verdicts.get(need),
-        };
+                .map(|(_, verdict)| Cow::Borrowed(verdict)),
+            need => self.verdicts.get(need).map(Cow::Borrowed),
+        }
+    }
+
+    fn refusal(&self, need: &Need) -> Error {
+        let (plugin, file) = (&self.plugin, self.grants_path.display());
+        let verdict = self.verdict(need);
         let missing = |remedy: &str| {
             Error::denied(
                 "not-granted",
@@ -242,7 +286,7 @@ impl Permissions {
             .with("remedy", remedy)
             .with("file", file)
         };
-        let error = match (verdict, need) {
+        let error = match (verdict.as_deref(), need) {
             (Some(verdict), _) if verdict.requested && verdict.granted.is_none() => {
                 missing(&verdict.remedy)
             }

@@ -108,6 +108,131 @@ fn a_launcher_needs_all_three_too() {
     }
 }
 
+fn secret(name: &str) -> Need {
+    Need::Secret(name.parse().unwrap())
+}
+
+#[test]
+fn a_secret_needs_all_three_too() {
+    let (all, one) = ("secrets = [\"*\"]", "secrets = [\"db\"]");
+    let grant_all = "[native]\nsecrets = [\"*\"]";
+    let grant_one = "[native]\nsecrets = [\"db\"]";
+    for (requests, grants, ceiling, want) in [
+        (all, grant_all, None, Ok(())),
+        (all, grant_one, None, Ok(())),
+        (one, grant_all, None, Ok(())),
+        (one, grant_one, Some("log = false"), Ok(())),
+        (one, grant_one, Some("secrets = [\"db\"]"), Ok(())),
+        (one, grant_one, Some("secrets = [\"*\"]"), Ok(())),
+        (
+            all,
+            grant_all,
+            Some("secrets = [\"api\"]"),
+            Err("above-ceiling"),
+        ),
+        (all, grant_all, Some("secrets = []"), Err("above-ceiling")),
+        (all, "", None, Err("not-granted")),
+        (all, "[native]\nlog = true", None, Err("not-granted")),
+        (
+            all,
+            "[native]\nsecrets = [\"api\"]",
+            None,
+            Err("not-granted"),
+        ),
+        ("secrets = [\"api\"]", grant_all, None, Err("not-requested")),
+        ("", grant_all, None, Err("not-requested")),
+    ] {
+        let got = permissions(requests, grants, ceiling).check(&secret("db"));
+        assert_eq!(
+            got.map_err(|error| error.code),
+            want.map_err(str::to_owned),
+            "{requests} {grants} {ceiling:?}"
+        );
+    }
+}
+
+#[test]
+fn the_line_for_a_secret_keeps_those_that_are_granted() {
+    let all = "secrets = [\"*\"]";
+    for (grants, want) in [
+        ("", "[native]\nsecrets = [\"db\"]"),
+        (
+            "[native]\nlog = true",
+            "secrets = [\"db\"]   # in the table [native]",
+        ),
+        (
+            "[native]\nsecrets = [\"api\"]",
+            "secrets = [\"api\", \"db\"]   # in the table [native], instead of the line there",
+        ),
+    ] {
+        let error = permissions(all, grants, None)
+            .check(&secret("db"))
+            .unwrap_err();
+        assert_eq!(error.details["remedy"], want);
+        assert!(error.message.ends_with(want), "{error}");
+    }
+}
+
+#[test]
+fn the_view_of_secrets_shows_names_and_all_of_them() {
+    let rows = |requests, grants, ceiling| -> Vec<(String, bool, bool, bool)> {
+        permissions(requests, grants, ceiling)
+            .view()
+            .into_iter()
+            .map(|c| (c.name, c.requested, c.granted.is_some(), c.effective))
+            .collect()
+    };
+    let row = |name: &str, requested, granted, effective| {
+        (name.to_owned(), requested, granted, effective)
+    };
+    let all = "secrets = [\"*\"]";
+    let grant_all = "[native]\nsecrets = [\"*\"]";
+    assert_eq!(
+        rows(all, grant_all, None),
+        [row("secret *", true, true, true)]
+    );
+    assert_eq!(rows(all, "", None), [row("secret *", true, false, false)]);
+    assert_eq!(
+        rows(all, "[native]\nsecrets = [\"db\"]", None),
+        [row("secret db", true, true, true)]
+    );
+    assert_eq!(
+        rows(all, grant_all, Some("secrets = [\"db\"]")),
+        [
+            row("secret *", true, true, false),
+            row("secret db", true, true, true)
+        ]
+    );
+    assert_eq!(
+        rows("secrets = [\"db\"]", "[native]\nsecrets = [\"api\"]", None),
+        [
+            row("secret api", false, true, false),
+            row("secret db", true, false, false)
+        ]
+    );
+}
+
+#[test]
+fn names_that_nobody_wrote_are_counted_together() {
+    let permissions = permissions(
+        "secrets = [\"db\"]\nprocess = { launchers = [\"dev\", \"*\"] }",
+        "",
+        None,
+    );
+    for (need, want) in [
+        (dev(), "process.launcher dev"),
+        (
+            Need::Launcher("made-up".parse().unwrap()),
+            "process.launcher *",
+        ),
+        (secret("db"), "secret db"),
+        (secret("made-up"), "secret *"),
+        (Need::Log, "log"),
+    ] {
+        assert_eq!(permissions.counted_as(&need), want);
+    }
+}
+
 #[test]
 fn a_refusal_names_the_file_and_lines_that_make_it_go_away() {
     for (requests, grants, need) in [
@@ -119,6 +244,12 @@ fn a_refusal_names_the_file_and_lines_that_make_it_go_away() {
             dev(),
         ),
         ("process = { launchers = [\"dev\"] }", "", Need::Process),
+        ("secrets = [\"db\"]", "", secret("db")),
+        (
+            "secrets = [\"db\"]",
+            "[native]\nclock = true\n",
+            secret("db"),
+        ),
     ] {
         let before = permissions(requests, grants, None);
         let error = before.check(&need).unwrap_err();

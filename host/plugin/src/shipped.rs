@@ -44,7 +44,10 @@ pub fn default_grants(manifests: &[Manifest], shipped: &[Name]) -> String {
                 let _ = writeln!(text, "{capability} = true");
             }
         }
-        for launcher in requests.process.named() {
+        if !requests.secrets.is_empty() {
+            let _ = writeln!(text, "{SECRETS}\nsecrets = {}", requests.secrets);
+        }
+        for launcher in requests.process.launchers.named() {
             let _ = write!(
                 text,
                 "\n{LAUNCHER}\n[{name}.process.launchers.{launcher}]\nany = true\n"
@@ -64,6 +67,9 @@ const HEAD: &str = "\
 # `digest = \"sha256:...\"` in a plugin's table holds the grant to that one component.
 ";
 
+const SECRETS: &str = "\
+# Secrets that its workloads may be given; `[\"db-password\"]` for some instead of all.";
+
 const LAUNCHER: &str = "\
 # Programs. `any = true`: every program that you can run, as you. To allow one program instead:
 #   executable = \"/usr/bin/python3\"";
@@ -82,7 +88,7 @@ mod tests {
 
     #[test]
     fn shipped_plugins_get_what_they_ask_and_others_nothing() {
-        let native = "log = true\nclock = true\nconfig = true\nprocess = { launchers = [\"dev\"] }";
+        let native = "log = true\nclock = true\nconfig = true\nsecrets = [\"*\"]\nprocess = { launchers = [\"dev\"] }";
         let manifests = [
             manifest("native", native),
             manifest("mock", "log = true"),
@@ -95,7 +101,7 @@ mod tests {
             grants.summary(),
             [
                 "mock: log",
-                "native: log, clock, config, launcher dev (any program)"
+                "native: log, clock, config, launcher dev (any program), all secrets"
             ]
         );
         assert!(text.starts_with("# What each plugin may do"));

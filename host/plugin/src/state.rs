@@ -4,20 +4,29 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use fleet_capability::{Processes, Source};
+use fleet_capability::{Processes, Redactor, Source};
 use fleet_model::{Error, Name, Op};
 use fleet_seam::Clock;
+use tokio::sync::Semaphore;
 use wasmtime::component::{Resource, ResourceTable};
 use wasmtime_wasi::{WasiCtx, WasiCtxBuilder, WasiCtxView, WasiView};
 
-use crate::convert::bad_answer;
+use crate::convert::{Intake, bad_answer};
+use crate::imports::MAX_BYTES_PER_CALL;
 use crate::limits::{Cpu, Memory};
 use crate::manifest::Limits;
 use crate::output::{Channel, Output};
 use crate::permission::{Need, Permissions};
+use crate::terms::Terms;
+use crate::turn::Turns;
 
 /// How many host resources one call may hold.
 const MAX_RESOURCES: usize = 1_024;
+/// How many refusals of one call are written down, each once.
+const MAX_AUDITED: usize = 16;
+/// How much of the host's work for one plugin may be under way: as much as calls of one plugin may,
+/// and as much again that calls which are over have left behind.
+pub(crate) const MAX_HOST_WORK: usize = 256;
 
 /// What the host's imports are made of.
 pub(crate) struct Services {
@@ -25,6 +34,8 @@ pub(crate) struct Services {
     pub(crate) processes: Option<Arc<dyn Processes>>,
     /// Time.
     pub(crate) clock: Arc<dyn Clock>,
+    /// Knows the values that no text of a guest may carry.
+    pub(crate) redactor: Redactor,
     /// How often a call was refused, by plugin and capability.
     pub(crate) refusals: Mutex<BTreeMap<(Name, String), u64>>,
 }
@@ -37,6 +48,30 @@ pub(crate) struct Scope {
     /// The `config` import's answer, as JSON.
     pub(crate) settings: Arc<str>,
     pub(crate) services: Arc<Services>,
+    /// A place for each thing the host does for it.
+    pub(crate) host_work: Arc<Semaphore>,
+}
+
+impl Scope {
+    pub(crate) fn new(
+        plugin: &Name,
+        permissions: Permissions,
+        settings: &str,
+        services: Arc<Services>,
+    ) -> Self {
+        Self {
+            plugin: plugin.clone(),
+            permissions,
+            settings: settings.into(),
+            services,
+            host_work: Arc::new(Semaphore::new(MAX_HOST_WORK)),
+        }
+    }
+
+    /// What a text of the guest goes through.
+    pub(crate) fn intake(&self) -> Intake<'_> {
+        Intake(&self.services.redactor)
+    }
 }
 
 /// The data of one call.
@@ -49,6 +84,10 @@ pub(crate) struct CallState {
     pub(crate) scope: Arc<Scope>,
     /// The op this call was given, if any: an import that changes something takes no other.
     pub(crate) op: Option<Op>,
+    /// The terms of the workload this call makes, if it makes one.
+    pub(crate) terms: Option<Terms>,
+    /// How many bytes of lines this call may still bring.
+    pub(crate) lines_left: usize,
     /// What was refused in this call, so that one audit line is written for each, not a thousand.
     refused: BTreeSet<Need>,
 }
@@ -57,10 +96,10 @@ impl CallState {
     pub(crate) fn new(
         scope: Arc<Scope>,
         limits: &Limits,
-        op: Option<Op>,
         ticks: Arc<AtomicU64>,
+        turns: Arc<Turns>,
     ) -> Self {
-        let output = Output::new(&scope.plugin);
+        let output = Output::new(&scope.plugin, &scope.services.redactor);
         let mut wasi = WasiCtxBuilder::new();
         wasi.stdout(output.stream(Channel::Stdout))
             .stderr(output.stream(Channel::Stderr))
@@ -73,10 +112,12 @@ impl CallState {
             wasi: wasi.build(),
             table,
             memory: Memory::new(limits.memory_bytes),
-            cpu: Cpu::new(limits.cpu_ms, ticks),
+            cpu: Cpu::new(limits.cpu_ms, ticks, turns),
             output,
             scope,
-            op,
+            op: None,
+            terms: None,
+            lines_left: MAX_BYTES_PER_CALL,
             refused: BTreeSet::new(),
         }
     }
@@ -84,15 +125,32 @@ impl CallState {
     /// Whether this call may do something. A refusal is counted, and audited once per call.
     pub(crate) fn allow(&mut self, need: Need) -> Result<(), Error> {
         self.scope.permissions.check(&need).inspect_err(|error| {
-            let plugin = &self.scope.plugin;
-            let mut refusals = self.scope.services.refusals.lock().unwrap_or_else(PoisonError::into_inner);
-            *refusals.entry((plugin.clone(), need.to_string())).or_default() += 1;
-            drop(refusals);
-            if self.refused.insert(need.clone()) {
-                let op = self.op.as_ref().map(ToString::to_string).unwrap_or_default();
-                tracing::info!(target: "audit", %plugin, capability = %need, %op, verdict = %error.code, "refused");
+            let scope = &self.scope;
+            let counted = (scope.plugin.clone(), scope.permissions.counted_as(&need));
+            let refusals = scope.services.refusals.lock();
+            *refusals
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(counted)
+                .or_default() += 1;
+            if self.refused.len() < MAX_AUDITED && self.refused.insert(need.clone()) {
+                self.audit(&need, error);
             }
         })
+    }
+
+    fn audit(&self, need: &Need, error: &Error) {
+        let plugin = &self.scope.plugin;
+        let need = need.to_string();
+        let need = self.scope.services.redactor.text(&need);
+        let op = self
+            .op
+            .as_ref()
+            .map(ToString::to_string)
+            .unwrap_or_default();
+        tracing::info!(target: "audit", %plugin, capability = %need, %op, verdict = %error.code, "refused");
+        if self.refused.len() == MAX_AUDITED {
+            tracing::info!(target: "audit", %plugin, %op, "more refusals of this call are counted and not written");
+        }
     }
 
     /// Takes a source that the guest has returned.
@@ -134,27 +192,32 @@ impl WasiView for CallState {
 }
 
 #[cfg(test)]
-mod tests {
-    use fleet_model::{Attempt, ErrorKind, Generation, ItemKey, Verb, WorkloadId};
-    use fleet_seam::SimClock;
-
-    use super::*;
-
-    fn state(op: Option<Op>) -> CallState {
+impl CallState {
+    /// A call that may do nothing, on a clock that stands still.
+    pub(crate) fn bare(op: Option<Op>) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(fleet_seam::SimClock::new(0));
         let plugin: Name = "native".parse().unwrap();
         let services = Services {
             processes: None,
-            clock: Arc::new(SimClock::new(0)),
+            clock: clock.clone(),
+            redactor: Redactor::default(),
             refusals: Mutex::default(),
         };
-        let scope = Scope {
-            permissions: Permissions::none(&plugin),
-            plugin,
-            settings: "{}".into(),
-            services: Arc::new(services),
-        };
-        CallState::new(Arc::new(scope), &Limits::default(), op, Arc::default())
+        let permissions = Permissions::none(&plugin);
+        let scope = Scope::new(&plugin, permissions, "{}", Arc::new(services));
+        let turns = Arc::new(Turns::new(clock));
+        Self {
+            op,
+            ..Self::new(Arc::new(scope), &Limits::default(), Arc::default(), turns)
+        }
     }
+}
+
+#[cfg(test)]
+mod tests {
+    use fleet_model::{Attempt, ErrorKind, Generation, ItemKey, Verb, WorkloadId};
+
+    use super::*;
 
     #[test]
     fn an_effect_is_done_under_the_op_of_its_call_or_not_at_all() {
@@ -166,9 +229,9 @@ mod tests {
             call: String::new(),
         };
         let (mine, other) = (op(Verb::Start), op(Verb::Kill));
-        let with = state(Some(mine.clone()));
+        let with = CallState::bare(Some(mine.clone()));
         assert_eq!(with.op(&mine.to_string()).unwrap(), mine);
-        for (state, id) in [(&with, &other), (&state(None), &mine)] {
+        for (state, id) in [(&with, &other), (&CallState::bare(None), &mine)] {
             let error = state.op(&id.to_string()).unwrap_err();
             assert_eq!(
                 (error.kind, error.code.as_str()),
@@ -179,11 +242,25 @@ mod tests {
 
     #[test]
     fn refusals_are_counted_each_time() {
-        let mut state = state(None);
+        let mut state = CallState::bare(None);
         for _ in 0..3 {
             assert!(state.allow(Need::Clock).is_err());
         }
         let refusals = state.scope.services.refusals.lock().unwrap();
         assert_eq!(refusals.values().copied().collect::<Vec<_>>(), [3]);
+    }
+
+    #[test]
+    fn names_that_a_guest_makes_up_fill_neither_the_counters_nor_the_audit() {
+        let mut state = CallState::bare(None);
+        for number in 0..1_000 {
+            let made_up = format!("x{number}").parse().unwrap();
+            assert!(state.allow(Need::Launcher(made_up)).is_err());
+        }
+        assert_eq!(state.refused.len(), MAX_AUDITED);
+        let refusals = state.scope.services.refusals.lock().unwrap();
+        let (name, count) = refusals.iter().next().unwrap();
+        assert_eq!((name.1.as_str(), *count), ("process.launcher *", 1_000));
+        assert_eq!(refusals.len(), 1);
     }
 }

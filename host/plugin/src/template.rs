@@ -1,17 +1,20 @@
 //! A linked component, ready to be instantiated once per call.
 
+use std::collections::BTreeMap;
+
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
 use wasmtime::{AsContextMut, Store};
 
-use crate::bindings::exports::fleet::backend::{driver, logs};
+use crate::bindings::exports::fleet::backend::{driver, input, logs};
 use crate::state::CallState;
-use crate::world::LOGS;
+use crate::world::{INPUT, LOGS};
 
 /// What every call starts from. Making an instance of it takes microseconds.
 pub(crate) struct Template {
     pre: InstancePre<CallState>,
     driver: driver::GuestIndices,
     logs: Option<logs::GuestIndices>,
+    input: Option<input::GuestIndices>,
 }
 
 impl Template {
@@ -26,20 +29,40 @@ impl Template {
         let misfit =
             |error: wasmtime::Error| format!("an export does not fit the contract: {error:#}");
         let driver = driver::GuestIndices::new(&pre).map_err(misfit)?;
-        let offers_logs = component
-            .component_type()
-            .get_export(component.engine(), LOGS)
-            .is_some();
-        let logs = offers_logs
-            .then(|| logs::GuestIndices::new(&pre))
-            .transpose()
-            .map_err(misfit)?;
-        Ok(Self { pre, driver, logs })
+        let offers = |interface: &str| {
+            component
+                .component_type()
+                .get_export(component.engine(), interface)
+                .is_some()
+        };
+        let logs = offers(LOGS).then(|| logs::GuestIndices::new(&pre));
+        let input = offers(INPUT).then(|| input::GuestIndices::new(&pre));
+        Ok(Self {
+            logs: logs.transpose().map_err(misfit)?,
+            input: input.transpose().map_err(misfit)?,
+            pre,
+            driver,
+        })
     }
 
     /// Whether it exports `logs`.
     pub(crate) fn has_logs(&self) -> bool {
         self.logs.is_some()
+    }
+
+    /// Whether it exports `input`.
+    pub(crate) fn has_input(&self) -> bool {
+        self.input.is_some()
+    }
+
+    /// What a plugin may offer beside the driver, and whether this one does: facts about it that
+    /// others decide on, so no plugin says them itself.
+    pub(crate) fn offers(&self) -> BTreeMap<String, String> {
+        let facts = [("input", self.has_input()), ("logs", self.has_logs())];
+        facts
+            .into_iter()
+            .map(|(name, is_there)| (name.to_owned(), is_there.to_string()))
+            .collect()
     }
 
     pub(crate) async fn instantiate(
@@ -65,6 +88,17 @@ impl Template {
         match &self.logs {
             Some(logs) => logs.load(store, instance),
             None => wasmtime::bail!("the component has no `logs`"),
+        }
+    }
+
+    pub(crate) fn input(
+        &self,
+        store: impl AsContextMut,
+        instance: &Instance,
+    ) -> wasmtime::Result<input::Guest> {
+        match &self.input {
+            Some(input) => input.load(store, instance),
+            None => wasmtime::bail!("the component has no `input`"),
         }
     }
 }

@@ -7,6 +7,8 @@
 pub(crate) const DRIVER: &str = "fleet:backend/driver@0.1.0";
 /// What a backend with logs exports.
 pub(crate) const LOGS: &str = "fleet:backend/logs@0.1.0";
+/// What a backend that takes commands exports.
+pub(crate) const INPUT: &str = "fleet:backend/input@0.1.0";
 
 /// The interfaces a component can import: package, interfaces, version. Within one minor version
 /// they are compatible.

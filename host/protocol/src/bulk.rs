@@ -41,6 +41,18 @@ pub enum Request {
         /// What part.
         options: LogOptions,
     },
+    /// A command for a workload's input: the answer to the request is the whole answer. It is `Ok`
+    /// when the command cannot get lost any more.
+    Send {
+        /// Which workload.
+        item: ItemKey,
+        /// The intent the asker knows.
+        generation: Generation,
+        /// The client's key: the same again is not sent twice.
+        call: String,
+        /// The command's bytes, in base64.
+        base64: String,
+    },
 }
 
 /// What part of a log.

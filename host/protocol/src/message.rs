@@ -7,14 +7,15 @@
 //! it, so losing a link loses nothing that the next session does not say again. Only the outbox is
 //! a queue: it is durable on the node until the controller has stored it.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use fleet_model::Error;
 use fleet_model::event::Event;
 use fleet_model::id::{NodeId, RunId, StoreId};
-use fleet_model::item::{Incarnation, Inventory, Item, ItemStatus, Revision};
+use fleet_model::item::{Incarnation, Inventory, Item, ItemKey, ItemStatus, Revision};
 use fleet_model::plugin::Plugin;
+use fleet_model::{Error, Name};
 use serde::{Deserialize, Serialize};
+use zeroize::Zeroizing;
 
 use crate::version::Versions;
 
@@ -42,7 +43,21 @@ pub enum NodeMessage {
     /// What happened, in order.
     Outbox {
         /// The oldest not yet acknowledged first.
-        packets: Vec<Packet>,
+        entries: Vec<OutboxEntry>,
+    },
+    /// Packets of one workload, in order, from its spool. They stay there until acknowledged.
+    Packets {
+        /// Whose.
+        item: ItemKey,
+        /// Which spool: numbers count within it.
+        spool: StoreId,
+        /// The oldest not yet acknowledged first.
+        packets: Vec<SpooledPacket>,
+    },
+    /// The node is about to start something that needs these secrets.
+    WantSecrets {
+        /// Their names.
+        names: BTreeSet<Name>,
     },
     /// Every plugin file on the node, whenever something about one changes.
     Plugins {
@@ -105,9 +120,48 @@ pub struct Seen {
     pub revision: Revision,
 }
 
+/// One packet of a workload, on its way from its spool.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SpooledPacket {
+    /// Its number in the spool, rising; one that is missing was given up for want of room.
+    pub seq: u64,
+    /// When the node took it, in its Unix milliseconds.
+    pub at_ms: u64,
+    /// The packet's JSON, as it was emitted.
+    pub json: String,
+}
+
+/// A secret, as its node is told it.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "is")]
+pub enum SecretAnswer {
+    /// Its value.
+    Set {
+        /// In base64.
+        base64: Zeroizing<String>,
+    },
+    /// There is none of this name, or nothing on this node names it.
+    Unset,
+    /// It cannot be opened: the error says why.
+    Sealed {
+        /// Why.
+        error: Error,
+    },
+}
+
+impl std::fmt::Debug for SecretAnswer {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Set { .. } => "Set(***)",
+            Self::Unset => "Unset",
+            Self::Sealed { .. } => "Sealed",
+        })
+    }
+}
+
 /// One entry of the outbox.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Packet {
+pub struct OutboxEntry {
     /// Its number in the node's outbox, rising by one.
     pub seq: u64,
     /// When it was written, in the node's Unix milliseconds.
@@ -159,6 +213,20 @@ pub enum ControllerMessage {
     OutboxAck {
         /// The highest stored number.
         seq: u64,
+    },
+    /// Packets of a spool up to this number are stored and can be forgotten.
+    PacketsAck {
+        /// Whose.
+        item: ItemKey,
+        /// Which spool.
+        spool: StoreId,
+        /// The highest stored number.
+        seq: u64,
+    },
+    /// The answer to the node's wish for secrets: every name it asked for.
+    Secrets {
+        /// By name.
+        answers: BTreeMap<Name, SecretAnswer>,
     },
     /// The controller lives.
     HeartbeatAck {

@@ -2,10 +2,12 @@
 
 use std::collections::BTreeMap;
 
-/// One entry of a log, as stored.
+use crate::StreamChange;
+
+/// One entry of a log or a stream, as stored.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
-    /// Its number in the log: 1 for the first, then without gaps.
+    /// Its number. In a log: 1 for the first, then without gaps. In a stream: the caller's.
     pub seq: u64,
     /// When it was made, in Unix milliseconds, by the caller's clock.
     pub at_ms: u64,
@@ -13,7 +15,7 @@ pub struct LogEntry {
     pub value: String,
 }
 
-/// The changes of one commit, in the order they are to be applied: rows, entries, then trims.
+/// The changes of one commit, in the order they are to be applied: rows, entries, trims, then streams.
 ///
 /// Several changes of one row leave only the last.
 #[derive(Debug, Clone, Default)]
@@ -29,6 +31,8 @@ pub struct Batch {
     pub entries: BTreeMap<&'static str, Vec<LogEntry>>,
     /// Per log: entries up to and with this number go.
     pub trims: BTreeMap<&'static str, u64>,
+    /// Per stream and key (its JSON): what goes and what comes.
+    pub streams: BTreeMap<&'static str, BTreeMap<String, StreamChange>>,
 }
 
 impl Batch {
@@ -38,6 +42,7 @@ impl Batch {
             && self.rows.is_empty()
             && self.entries.is_empty()
             && self.trims.is_empty()
+            && self.streams.is_empty()
     }
 
     pub(crate) fn set(&mut self, table: &'static str, key: String, value: Option<String>) {
@@ -53,6 +58,11 @@ impl Batch {
         *trimmed = through.max(*trimmed);
     }
 
+    pub(crate) fn stream(&mut self, stream: &'static str, key: String) -> &mut StreamChange {
+        let keys = self.streams.entry(stream).or_default();
+        keys.entry(key).or_default()
+    }
+
     /// Adds the changes of a later transaction.
     pub(crate) fn absorb(&mut self, later: Self) {
         self.revision = later.revision.or(self.revision);
@@ -64,6 +74,11 @@ impl Batch {
         }
         for (log, through) in later.trims {
             self.trim(log, through);
+        }
+        for (stream, keys) in later.streams {
+            for (key, change) in keys {
+                self.stream(stream, key).absorb(change);
+            }
         }
     }
 }

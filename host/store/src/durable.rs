@@ -4,13 +4,13 @@ use std::collections::BTreeMap;
 
 use async_trait::async_trait;
 
-use crate::{Batch, CommitError, LogEntry, Schema, StoreError};
+use crate::{Batch, CommitError, LogEntry, Schema, StoreError, StreamRange};
 
 /// A disk with a database on it, opened for one state.
 ///
 /// An implementation keeps two promises: a commit is atomic, and when [`commit`](Self::commit) has returned
-/// `Ok` it survives the loss of power. One writer task calls `commit`, one call at a time; `read_log` may be
-/// called beside it and sees only what is committed.
+/// `Ok` it survives the loss of power. One writer task calls `commit`, one call at a time; `read_log` and
+/// `read_stream` may be called beside it, do not hold it up, and see only what is committed.
 #[async_trait]
 pub trait Durable: Send + Sync + 'static {
     /// What it was opened for.
@@ -19,7 +19,7 @@ pub trait Durable: Send + Sync + 'static {
     /// Where the data is, for messages.
     fn place(&self) -> String;
 
-    /// Reads all there is, but for the logs' entries.
+    /// Reads all there is, but for the entries of logs and streams.
     async fn load(&self) -> Result<Image, StoreError>;
 
     /// Writes the whole batch and syncs it, or writes nothing.
@@ -30,6 +30,14 @@ pub trait Durable: Send + Sync + 'static {
         &self,
         log: &'static str,
         range: LogRange,
+    ) -> Result<Vec<LogEntry>, StoreError>;
+
+    /// Entries under one key of a stream (its JSON), ascending.
+    async fn read_stream(
+        &self,
+        stream: &'static str,
+        key: &str,
+        range: StreamRange,
     ) -> Result<Vec<LogEntry>, StoreError>;
 
     /// Tidies up and lets go of the files. Nothing acknowledged depends on it.

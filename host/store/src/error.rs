@@ -113,12 +113,20 @@ pub enum StoreError {
         /// The row.
         source: Box<StoreError>,
     },
-    /// A row or log entry does not parse.
+    /// A key has no JSON form.
+    #[error("a key of {table} cannot be written as JSON")]
+    Key {
+        /// The stream.
+        table: &'static str,
+        /// What the serialiser said.
+        source: serde_json::Error,
+    },
+    /// A row or entry does not parse.
     #[error("row {key} of {table} does not parse")]
     Row {
-        /// Table or log.
+        /// Table, log or stream.
         table: String,
-        /// Its key or sequence number.
+        /// Its key, its sequence number, or both.
         key: String,
         /// What the parser said.
         source: serde_json::Error,
@@ -172,12 +180,12 @@ pub enum WriteError<E> {
     /// The transaction panicked. Nothing was written, and no other transaction was harmed.
     #[error("the transaction panicked: {0}")]
     Panicked(String),
-    /// A row could not be turned into JSON. Nothing was written.
+    /// A row could not be turned into JSON, or its number is out of range. Nothing was written.
     #[error("a row of {table} cannot be stored")]
     Encode {
-        /// Table or log.
+        /// Table, log or stream.
         table: &'static str,
-        /// What the serialiser said.
+        /// What is wrong with it.
         source: serde_json::Error,
     },
     /// The disk is full. Nothing was written; the write may be tried again.

@@ -11,14 +11,20 @@
 //! * **A transaction decides purely.** It sees the state, returns a value or a refusal, and a refusal (or a
 //!   panic) leaves no trace.
 //!
-//! *State tables* hold one row per key and are loaded whole at start. *Logs* (events, packets, audit) are
-//! append-only, numbered without gaps, and read by range from the disk.
+//! What it remembers:
+//!
+//! * *State tables* hold one row per key and are loaded whole at start.
+//! * *Logs* (events, audit) are append-only, numbered without gaps, and read by range from the disk.
+//! * *Streams* (packets) are logs kept per key, with numbers that the caller brings. No part of them is held
+//!   in memory: they are read from the disk in pages of bounded size.
+//!
+//! One transaction may change all three.
 //!
 //! The disk is behind [`Durable`]: [`sqlite::Sqlite`] in production, [`sim::SimDisk`] in simulations. There
 //! is no clock and no randomness here: times and ids come from the caller, the simulated disk from a seed.
 //!
 //! ```
-//! use fleet_store::{Options, Row, Store, sim::SimDisk, state};
+//! use fleet_store::{Options, Row, Store, StreamRow, sim::SimDisk, state};
 //! use serde::{Deserialize, Serialize};
 //!
 //! #[derive(Serialize, Deserialize)]
@@ -31,6 +37,13 @@
 //! #[derive(Serialize, Deserialize)]
 //! struct Joined { node: String }
 //!
+//! #[derive(Serialize, Deserialize)]
+//! struct Packet { text: String }
+//! impl StreamRow for Packet {
+//!     /// The node it comes from.
+//!     type Key = str;
+//! }
+//!
 //! state! {
 //!     /// What this role remembers.
 //!     pub struct Fleet("fleet") {
@@ -38,6 +51,7 @@
 //!         pub nodes: Node,
 //!     }
 //!     logs { joins: Joined }
+//!     streams { packets: Packet }
 //! }
 //!
 //! # tokio::runtime::Builder::new_current_thread().build()?.block_on(async {
@@ -47,11 +61,14 @@
 //!     .write::<_, std::convert::Infallible>(|tx| {
 //!         tx.put(Node { name: "a".into(), cores: 4 });
 //!         tx.append(1_700_000_000_000, Joined { node: "a".into() });
+//!         tx.stream_append("a", 7, 1_700_000_000_000, Packet { text: "up".into() });
 //!         Ok(tx.revision())
 //!     })
 //!     .await?;
 //! assert_eq!(store.snapshot().state.nodes.get("a").map(|node| node.cores), Some(4));
 //! assert_eq!(store.snapshot().revision, revision);
+//! let page = store.read_stream::<Packet>("a", 0, 100, 1 << 20).await?;
+//! assert_eq!(page.first().map(|(seq, ..)| *seq), Some(7));
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! # })?;
 //! # Ok::<(), Box<dyn std::error::Error>>(())
@@ -68,6 +85,7 @@ mod snapshot;
 pub mod sqlite;
 mod state;
 mod store;
+mod stream;
 mod table;
 mod tx;
 mod writer;
@@ -79,5 +97,6 @@ pub use schema::{BoxError, Migration, Rewrite, Schema, Step};
 pub use snapshot::Snapshot;
 pub use state::{HasLog, HasTable, LogRow, Row, State, load_row};
 pub use store::{Options, Store};
+pub use stream::{HasStream, StreamChange, StreamRange, StreamRow};
 pub use table::Table;
 pub use tx::Tx;

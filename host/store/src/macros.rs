@@ -1,13 +1,15 @@
 //! The declaration of a state.
 
 /// Declares a [`State`](crate::State): a struct with one [`Table`](crate::Table) per field, its logs, and
-/// optionally its migrations. Field and log names are the names in the database.
+/// optionally its streams and migrations. Field, log and stream names are the names in the database.
 ///
 /// ```
-/// # use fleet_store::{Migration, Row, Step, state};
+/// # use fleet_store::{Migration, Row, Step, StreamRow, state};
 /// # #[derive(serde::Serialize, serde::Deserialize)] pub struct Item { name: String }
 /// # impl Row for Item { type Key = String; fn key(&self) -> String { self.name.clone() } }
 /// # #[derive(serde::Serialize, serde::Deserialize)] pub struct Event { text: String }
+/// # #[derive(serde::Serialize, serde::Deserialize)] pub struct Packet { text: String }
+/// # impl StreamRow for Packet { type Key = str; }
 /// state! {
 ///     /// What the node remembers.
 ///     pub struct NodeState("node") {
@@ -15,6 +17,7 @@
 ///         pub items: Item,
 ///     }
 ///     logs { events: Event }
+///     streams { packets: Packet }
 ///     migrations &[Migration {
 ///         to: 2,
 ///         name: "items of the first preview go",
@@ -30,6 +33,7 @@ macro_rules! state {
             $( $(#[$field_meta:meta])* $field_vis:vis $field:ident: $row:ty ),* $(,)?
         }
         logs { $( $log:ident: $log_row:ty ),* $(,)? }
+        $( streams { $( $stream:ident: $stream_row:ty ),* $(,)? } )?
         $( migrations $migrations:expr )?
     ) => {
         $(#[$meta])*
@@ -48,6 +52,12 @@ macro_rules! state {
             fn logs() -> &'static [&'static str] {
                 &[$( stringify!($log) ),*]
             }
+
+            $(
+                fn streams() -> &'static [&'static str] {
+                    &[$( stringify!($stream) ),*]
+                }
+            )?
 
             $(
                 fn migrations() -> &'static [$crate::Migration] {
@@ -88,5 +98,11 @@ macro_rules! state {
                 const LOG: &'static str = stringify!($log);
             }
         )*
+
+        $($(
+            impl $crate::HasStream<$stream_row> for $state {
+                const STREAM: &'static str = stringify!($stream);
+            }
+        )*)?
     };
 }

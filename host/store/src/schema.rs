@@ -15,7 +15,7 @@ pub type Rewrite = fn(key: &str, row: Value) -> Result<Vec<(String, Value)>, Box
 /// One step of the schema's version. Its steps and the new version are one transaction.
 ///
 /// A released migration is never edited; a fixture of every released version is kept and opened by a test.
-/// A table or log that is merely *added* needs no migration: it is made when the store is opened.
+/// A table, log or stream that is merely *added* needs no migration: it is made when the store is opened.
 #[derive(Debug, Clone, Copy)]
 pub struct Migration {
     /// The version it leads to, one above the one before. The first is 2.
@@ -29,7 +29,7 @@ pub struct Migration {
 /// Part of a [`Migration`].
 #[derive(Debug, Clone, Copy)]
 pub enum Step {
-    /// SQL statements, for what concerns whole tables, and for logs.
+    /// SQL statements, for what concerns whole tables, and for logs and streams.
     Sql(&'static str),
     /// A rewriting of every row of one table. A table that the file does not have yet is passed over.
     Rows {
@@ -49,6 +49,8 @@ pub struct Schema {
     pub tables: &'static [&'static str],
     /// [`State::logs`].
     pub logs: &'static [&'static str],
+    /// [`State::streams`].
+    pub streams: &'static [&'static str],
     /// [`State::migrations`].
     pub migrations: &'static [Migration],
 }
@@ -63,6 +65,7 @@ impl Schema {
             name: S::NAME,
             tables: S::tables(),
             logs: S::logs(),
+            streams: S::streams(),
             migrations: S::migrations(),
         };
         match schema.problem() {
@@ -81,7 +84,7 @@ impl Schema {
 
     fn problem(&self) -> Option<String> {
         let mut seen = BTreeSet::from(["meta"]);
-        for name in self.tables.iter().chain(self.logs) {
+        for name in self.tables.iter().chain(self.logs).chain(self.streams) {
             if !is_plain(name) {
                 return Some(format!("{name:?} cannot be the name of a table"));
             }
@@ -116,6 +119,7 @@ mod tests {
             name: "test",
             tables,
             logs,
+            streams: &["packets"],
             migrations,
         }
     }
@@ -134,7 +138,9 @@ mod tests {
             schema(&["items", "node_2"], &["events"], &[]).problem(),
             None
         );
-        for bad in ["", "Items", "a-b", "a\"b", "1a", "_a", "sqlite_x", "meta"] {
+        for bad in [
+            "", "Items", "a-b", "a\"b", "1a", "_a", "sqlite_x", "meta", "packets",
+        ] {
             let tables: &'static [&'static str] = vec![bad].leak();
             assert!(schema(tables, &[], &[]).problem().is_some(), "{bad}");
         }

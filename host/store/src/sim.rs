@@ -2,25 +2,29 @@
 //!
 //! A commit is first *written*, then *synced*. What is written and not synced when the machine crashes, or
 //! when the commit fails with an I/O error, is there afterwards or it is not, whole in either case: the seed
-//! decides. What was acknowledged is synced, and stays.
+//! decides, unless the fault says it. What was acknowledged is synced, and stays.
 //!
 //! The disk outlives the host: [`SimDisk::mount`] opens it for a new one, and a host that had it before gets
 //! errors only. Faults are ordered ahead, by number of commit, and counted when they happen, so that a test
 //! can tell that they did.
 
+mod content;
 mod machine;
 
+use std::ops::Bound;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use tokio::sync::watch;
 
+use crate::stream::Page;
 use crate::{
     Batch, Cause, CommitError, Durable, Image, LogEntry, LogRange, Schema, State, StoreError,
-    StoredRow,
+    StoredRow, StreamRange,
 };
-use machine::{Content, Machine};
+use content::Content;
+use machine::Machine;
 
 /// What goes wrong with a commit.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,6 +35,10 @@ pub enum Fault {
     IoError,
     /// The machine crashes between write and sync. The seed decides what is on the disk.
     Crash,
+    /// The machine crashes before the sync: the commit under way is never on the disk.
+    CrashBefore,
+    /// The machine crashes after the sync: the commit is on the disk, and nobody was told.
+    CrashAfter,
     /// The sync takes this long, by Tokio's clock.
     Delay(Duration),
 }
@@ -46,8 +54,12 @@ pub struct Counters {
     pub io_errors: u64,
     /// Commits that were slow.
     pub delays: u64,
-    /// Crashes with a commit under way.
+    /// Crashes with a commit under way, of any kind.
     pub crashes_in_commit: u64,
+    /// Of these, those by [`Fault::CrashBefore`].
+    pub crashes_before: u64,
+    /// Of these, those by [`Fault::CrashAfter`].
+    pub crashes_after: u64,
     /// Commits under way in a crash or an I/O error that are on the disk all the same.
     pub survived: u64,
 }
@@ -212,6 +224,25 @@ impl Durable for SimStore {
             .take_while(|(seq, _)| **seq <= range.through)
             .take(range.limit);
         Ok(wanted.map(|(_, entry)| entry.clone()).collect())
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &'static str,
+        key: &str,
+        range: StreamRange,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let content = self.content()?;
+        let mut page = Page::new(range.max_bytes);
+        if let Some(entries) = content.streams.get(stream).and_then(|keys| keys.get(key)) {
+            let after = (Bound::Excluded(range.after), Bound::Unbounded);
+            for (_, entry) in entries.range::<_, u64>(after).take(range.limit) {
+                if page.add(LogEntry::clone(entry)).is_break() {
+                    break;
+                }
+            }
+        }
+        Ok(page.into_entries())
     }
 
     async fn close(&self) {}

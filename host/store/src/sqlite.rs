@@ -1,11 +1,11 @@
 //! The store on a disk: one SQLite file.
 //!
-//! Each table is an SQL table `(key, value)` with JSON in both, each log one of `(seq, at_ms, value)`, and
-//! `meta` holds the role, the schema version, the store's id and the counters. So the `sqlite3` command can
+//! Each table is an SQL table `(key, value)` with JSON in both, each log one of `(seq, at_ms, value)`,
+//! each stream one of `(key, seq, at_ms, value)`, and `meta` holds the role, the schema version, the store's id and the counters. So the `sqlite3` command can
 //! read all of it.
 //!
 //! The journal is a write-ahead log, and every commit is synced (`synchronous = FULL`). One connection
-//! writes; a few others read logs beside it. [`Store`](crate::Store) holds the tables in memory, so nothing
+//! writes; a few others read logs and streams beside it. [`Store`](crate::Store) holds the tables in memory, so nothing
 //! else is read after the start.
 //!
 //! Two processes must not write one file; whoever starts the host locks its folder. If it happens all the
@@ -16,6 +16,7 @@ mod commit;
 mod fault;
 mod migrate;
 mod open;
+mod stream;
 #[cfg(test)]
 mod tests;
 mod transaction;
@@ -29,15 +30,21 @@ use tokio::sync::Mutex;
 
 use crate::{
     Batch, CommitError, Durable, Image, LogEntry, LogRange, Schema, State, StoreError, StoredRow,
+    StreamRange,
 };
 use open::Meta;
 
-/// Connections that read logs, at most.
+/// Connections that read logs and streams, at most.
 const READERS: u32 = 4;
+/// Rows that a reading connection fetches ahead of who takes them: so many entries are in memory for a moment
+/// beyond the bytes of a page.
+const ROWS_AHEAD: usize = 8;
 
 /// An SQLite database, open.
 pub struct Sqlite {
     path: PathBuf,
+    /// What stood at the path when it was opened.
+    identity: (u64, u64),
     schema: Schema,
     /// Gone after [`Durable::close`].
     writer: Mutex<Option<SqliteConnection>>,
@@ -63,18 +70,33 @@ impl Sqlite {
             let _ = writer.close().await;
             return Err(error);
         }
+        let identity = identity(&path).map_err(|error| StoreError::Unwritable {
+            path: path.clone(),
+            source: std::sync::Arc::new(error),
+        })?;
         let reading = open::options(&path)
             .create_if_missing(false)
+            .row_buffer_size(ROWS_AHEAD)
             .pragma("query_only", "ON");
         let readers = SqlitePoolOptions::new()
             .max_connections(READERS)
             .connect_lazy_with(reading);
         Ok(Self {
             path,
+            identity,
             schema,
             writer: Mutex::new(Some(writer)),
             readers,
         })
+    }
+
+    /// A file that was removed or replaced takes writes as before, and nobody will ever read them: what
+    /// went into it is not acknowledged.
+    fn still_there(&self) -> Result<(), CommitError> {
+        match identity(&self.path) {
+            Ok(found) if found == self.identity => Ok(()),
+            _ => Err(fault::Fault::Removed.into()),
+        }
     }
 
     async fn read_all(&self, connection: &mut SqliteConnection) -> Result<Image, StoreError> {
@@ -108,6 +130,13 @@ impl Sqlite {
     }
 }
 
+/// Device and inode of a file: another one in its place has others.
+fn identity(path: &Path) -> std::io::Result<(u64, u64)> {
+    use std::os::unix::fs::MetadataExt as _;
+    let file = std::fs::metadata(path)?;
+    Ok((file.dev(), file.ino()))
+}
+
 /// SQLite's numbers are signed; those we count never come near the end.
 fn bounded(number: impl TryInto<i64>) -> i64 {
     number.try_into().unwrap_or(i64::MAX)
@@ -138,7 +167,10 @@ impl Durable for Sqlite {
 
     async fn commit(&self, batch: &Batch) -> Result<(), CommitError> {
         match self.writer.lock().await.as_mut() {
-            Some(connection) => commit::commit(connection, batch).await,
+            Some(connection) => {
+                commit::commit(connection, batch).await?;
+                self.still_there()
+            }
             None => Err(CommitError::Failed(std::sync::Arc::new(StoreError::Closed))),
         }
     }
@@ -165,6 +197,16 @@ impl Durable for Sqlite {
             value,
         });
         Ok(entries.collect())
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &'static str,
+        key: &str,
+        range: StreamRange,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        let read = stream::read(&self.readers, stream, key, range).await;
+        read.map_err(|error| fault::open_error(&self.path, error))
     }
 
     async fn close(&self) {

@@ -1,4 +1,4 @@
-//! What a role remembers: its tables and logs, declared once with [`state!`](crate::state).
+//! What a role remembers: its tables, logs and streams, declared once with [`state!`](crate::state).
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -15,6 +15,11 @@ pub trait State: Default + Clone + Send + Sync + 'static {
 
     /// The names of the logs.
     fn logs() -> &'static [&'static str];
+
+    /// The names of the streams.
+    fn streams() -> &'static [&'static str] {
+        &[]
+    }
 
     /// The steps from schema version 1 to the present one, see [`Migration`].
     fn migrations() -> &'static [Migration] {
@@ -91,6 +96,6 @@ pub fn load_row<R: Row, S: HasTable<R>>(
 }
 
 /// The stored form of a key.
-pub(crate) fn key_text(key: &impl Serialize) -> Result<String, serde_json::Error> {
+pub(crate) fn key_text(key: &(impl Serialize + ?Sized)) -> Result<String, serde_json::Error> {
     serde_json::to_string(key)
 }

@@ -7,9 +7,11 @@ use imbl::OrdMap;
 use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::job::Submission;
+use crate::state::key_text;
 use crate::writer::{Health, Message, Writer, WriterLost};
 use crate::{
-    Cause, Durable, HasLog, Image, LogRange, LogRow, Snapshot, State, StoreError, Tx, WriteError,
+    Cause, Durable, HasLog, HasStream, Image, LogRange, LogRow, Snapshot, State, StoreError,
+    StreamRange, StreamRow, Tx, WriteError,
 };
 
 /// How much the writer takes on.
@@ -169,6 +171,43 @@ impl<S: State> Store<S> {
                 .map_err(|source| StoreError::Row {
                     table: S::LOG.to_owned(),
                     key: entry.seq.to_string(),
+                    source,
+                })
+        });
+        parsed.collect()
+    }
+
+    /// Entries under a key of a stream after a number, ascending: number, time in Unix milliseconds, entry. At
+    /// most `limit`, and at most `max_bytes` of stored JSON, but the first whatever its size.
+    ///
+    /// This is what the disk holds now, which may be newer than [`Store::snapshot`] and is never older.
+    ///
+    /// # Errors
+    /// The disk cannot be read, or an entry does not parse.
+    pub async fn read_stream<P: StreamRow>(
+        &self,
+        key: &P::Key,
+        after: u64,
+        limit: usize,
+        max_bytes: usize,
+    ) -> Result<Vec<(u64, u64, P)>, StoreError>
+    where
+        S: HasStream<P>,
+    {
+        let table = S::STREAM;
+        let key = key_text(key).map_err(|source| StoreError::Key { table, source })?;
+        let range = StreamRange {
+            after,
+            limit,
+            max_bytes,
+        };
+        let entries = self.inner.durable.read_stream(table, &key, range).await?;
+        let parsed = entries.into_iter().map(|entry| {
+            serde_json::from_str(&entry.value)
+                .map(|row| (entry.seq, entry.at_ms, row))
+                .map_err(|source| StoreError::Row {
+                    table: table.to_owned(),
+                    key: format!("{key} {}", entry.seq),
                     source,
                 })
         });

@@ -5,7 +5,10 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::state::key_text;
-use crate::{Batch, HasLog, HasTable, LogEntry, LogRow, Row, Snapshot, State};
+use crate::stream::check_seq;
+use crate::{
+    Batch, HasLog, HasStream, HasTable, LogEntry, LogRow, Row, Snapshot, State, StreamRow,
+};
 
 /// A transaction in the writer. It sees the newest state with its own changes in it.
 ///
@@ -17,7 +20,7 @@ pub struct Tx<'a, S: State> {
     failure: Option<EncodeFailure>,
 }
 
-/// A row that has no JSON form. It fails the transaction when that has decided.
+/// A row or entry that cannot be stored. It fails the transaction when that has decided.
 pub(crate) struct EncodeFailure {
     pub(crate) table: &'static str,
     pub(crate) source: serde_json::Error,
@@ -98,6 +101,41 @@ impl<'a, S: State> Tx<'a, S> {
         if through > 0 {
             self.changes.trim(S::LOG, through);
         }
+    }
+
+    /// Puts an entry under a key of a stream, with the caller's number, from 1 to `i64::MAX`; any other fails
+    /// the transaction. `at_ms` is the time in Unix milliseconds. If the number is taken, the entry that has it
+    /// stays and this one is left out.
+    pub fn stream_append<P: StreamRow>(&mut self, key: &P::Key, seq: u64, at_ms: u64, entry: P)
+    where
+        S: HasStream<P>,
+    {
+        let key = self.encoded(S::STREAM, key_text(key));
+        let value = check_seq(seq).and_then(|()| json(&entry));
+        let value = self.encoded(S::STREAM, value);
+        if let (Some(key), Some(value)) = (key, value) {
+            let entry = LogEntry { seq, at_ms, value };
+            self.changes.stream(S::STREAM, key).append(entry);
+        }
+    }
+
+    /// Forgets the entries under a key of a stream up to and with `through`. This is a commit even if there
+    /// are none: only the disk knows.
+    pub fn stream_trim<P: StreamRow>(&mut self, key: &P::Key, through: u64)
+    where
+        S: HasStream<P>,
+    {
+        if let Some(key) = self.encoded(S::STREAM, key_text(key)) {
+            self.changes.stream(S::STREAM, key).trim(through);
+        }
+    }
+
+    /// Forgets all entries under a key of a stream.
+    pub fn stream_drop<P: StreamRow>(&mut self, key: &P::Key)
+    where
+        S: HasStream<P>,
+    {
+        self.stream_trim(key, u64::MAX);
     }
 
     /// The revision of this transaction: the store-wide counter, raised by the first call in a transaction,

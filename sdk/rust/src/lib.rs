@@ -3,12 +3,16 @@
 //! A plugin is a set of functions: the host makes a fresh instance for each call, so nothing kept
 //! in a static is there for the next one. What outlives a call is the [`Handle`].
 //!
-//! * [`driver`] and [`logs`] hold the traits a backend implements; [`export!`] makes a type that
-//!   implements both the component's face.
+//! * [`driver`] and [`logs`] hold the traits a backend implements, [`input`] the one of a backend that
+//!   takes commands; [`export!`] makes a type that implements them the component's face.
 //! * [`clock`], [`config`], [`lines`], [`log`] and [`process`] are what the host offers. A
 //!   component imports only those it calls.
 //! * [`Error`], [`Handle`] and [`driver::Workload`] have the few functions nearly every plugin
 //!   needs: an error by its kind, state and `[config]` as typed values.
+//!
+//! A workload's `limits` hold for processes without a plugin's doing; a backend that runs something
+//! else passes them on. Where it has a secret, its `env` holds a placeholder: pass that on as it is,
+//! and the host puts the value in on its way to where it belongs.
 //!
 //! Imports exist only inside a component: elsewhere a call of one panics. Keep what a plugin
 //! decides apart from the calls, and plain `cargo test` can test it.
@@ -19,8 +23,25 @@ mod error;
 mod state;
 mod workload;
 
-pub use bindings::export;
 pub use bindings::exports::fleet::backend::{driver, logs};
 pub use bindings::fleet::common::types::{Attributes, Error, ErrorKind, Handle, Op, Page};
 pub use bindings::fleet::host::sources::Source;
 pub use bindings::fleet::host::{clock, config, lines, log, process};
+pub use bindings::optional::exports::fleet::backend::input;
+
+/// Makes a type the face of the component: once per crate.
+///
+/// ```ignore
+/// fleet_sdk::export!(MyBackend);              // implements driver::Guest and logs::Guest
+/// fleet_sdk::export!(MyBackend with input);   // and input::Guest: it takes commands
+/// ```
+#[macro_export]
+macro_rules! export {
+    ($backend:ident) => {
+        $crate::bindings::export!($backend with_types_in $crate::bindings);
+    };
+    ($backend:ident with input) => {
+        $crate::export!($backend);
+        $crate::bindings::optional::export_input!($backend with_types_in $crate::bindings::optional);
+    };
+}

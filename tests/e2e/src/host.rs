@@ -15,6 +15,8 @@ pub struct HostOptions {
     pub plugins: Option<PathBuf>,
     /// More arguments of `run`.
     pub args: Vec<OsString>,
+    /// Where it listens; a free port, another after each start, when absent.
+    pub listen: Option<String>,
 }
 
 /// A running host, or one that was killed and can be started again on the same data.
@@ -77,6 +79,18 @@ impl Host {
         Self::start_with(HostOptions::default())
     }
 
+    /// Starts a host that has the same address after each start.
+    #[must_use]
+    pub fn start_fixed() -> Self {
+        let free = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let listen = Some(free.local_addr().unwrap().to_string());
+        drop(free);
+        Self::start_with(HostOptions {
+            listen,
+            ..HostOptions::default()
+        })
+    }
+
     /// Starts a host and waits until it is ready.
     #[must_use]
     pub fn start_with(options: HostOptions) -> Self {
@@ -109,7 +123,8 @@ impl Host {
             .arg(self.options.plugins.clone().unwrap_or_else(plugins))
             .arg("--data")
             .arg(self.data())
-            .args(["--listen", "127.0.0.1:0"])
+            .arg("--listen")
+            .arg(self.options.listen.as_deref().unwrap_or("127.0.0.1:0"))
             .args(&self.options.args)
             .env("FLEET_CACHE", compile_cache())
             .stdin(Stdio::null())

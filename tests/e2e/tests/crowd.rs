@@ -14,10 +14,18 @@ use std::time::Duration;
 use fleet_e2e::{Host, find_processes, wait_for};
 use serde_json::{Value, json};
 
-const WORKLOADS: usize = 200;
-
 #[test]
 fn two_hundred_short_ones_run_exactly_once_though_the_host_is_killed_three_times() {
+    crowd(200, 3);
+}
+
+#[test]
+#[ignore = "the full size, for `cargo xtask soak`"]
+fn a_thousand_short_ones_run_exactly_once_though_the_host_is_killed_ten_times() {
+    crowd(1_000, 10);
+}
+
+fn crowd(workloads: usize, kills: u64) {
     let mut host = Host::start();
     let out = tempfile::tempdir().unwrap();
     let (token, data) = (host.token(), host.data());
@@ -29,7 +37,7 @@ fn two_hundred_short_ones_run_exactly_once_though_the_host_is_killed_three_times
         for worker in 0..8 {
             let (url, token, out) = (&url, &token, out.path());
             scope.spawn(move || {
-                for n in (0..WORKLOADS).filter(|n| n % 8 == worker) {
+                for n in (0..workloads).filter(|n| n % 8 == worker) {
                     let line = format!("echo ran >> {}/{n}; exit {}", out.display(), n % 3);
                     let body = json!({"name": format!("w{n}"), "command": ["sh", "-c", line]});
                     // The same request until it is acknowledged, whatever happens in between.
@@ -57,7 +65,8 @@ fn two_hundred_short_ones_run_exactly_once_though_the_host_is_killed_three_times
         let host = &mut host;
         scope.spawn(move || {
             // Moments that differ from run to run: the process number is as good a seed as any.
-            for pause in [150, 400, 250].map(|ms| ms + u64::from(std::process::id() % 97)) {
+            let seed = u64::from(std::process::id());
+            for pause in (0..kills).map(|n| 120 + (seed * 31 + n * 7_919) % 331) {
                 std::thread::sleep(Duration::from_millis(pause));
                 host.kill();
                 killed.fetch_add(1, Ordering::SeqCst);
@@ -70,11 +79,11 @@ fn two_hundred_short_ones_run_exactly_once_though_the_host_is_killed_three_times
     assert!(done.load(Ordering::SeqCst));
     assert_eq!(
         killed.load(Ordering::SeqCst),
-        3,
+        usize::try_from(kills).unwrap(),
         "every kill was meant to hit"
     );
 
-    let all = wait_for("all to end", 120, || {
+    let all = wait_for("all to end", 300, || {
         let listed = host.cli(["workload", "ls", "--output", "json"]).ok().json();
         let items = listed["items"].as_array().unwrap().clone();
         items
@@ -82,8 +91,8 @@ fn two_hundred_short_ones_run_exactly_once_though_the_host_is_killed_three_times
             .all(|item| item["state"] == "exited")
             .then_some(items)
     });
-    assert_eq!(all.len(), WORKLOADS);
-    for n in 0..WORKLOADS {
+    assert_eq!(all.len(), workloads);
+    for n in 0..workloads {
         let item: &Value = all
             .iter()
             .find(|item| item["name"] == format!("w{n}"))
@@ -95,13 +104,15 @@ fn two_hundred_short_ones_run_exactly_once_though_the_host_is_killed_three_times
             "w{n} ran exactly once"
         );
     }
-    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), WORKLOADS);
+    assert_eq!(std::fs::read_dir(out.path()).unwrap().count(), workloads);
 
     host.cli(["workload", "rm", "--all"]).ok();
-    assert_eq!(
-        std::fs::read_dir(data.join("workloads")).unwrap().count(),
-        0
-    );
+    let left: Vec<_> = std::fs::read_dir(data.join("workloads"))
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name())
+        .filter(|name| name.to_string_lossy().starts_with("wl_"))
+        .collect();
+    assert!(left.is_empty(), "{left:?}");
     let workloads = data.join("workloads").display().to_string();
     assert_eq!(
         find_processes(&workloads),

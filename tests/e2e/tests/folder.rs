@@ -142,6 +142,7 @@ fn a_plugin_we_did_not_ship_gets_nothing_until_a_line_is_written() {
     let host = Host::start_with(HostOptions {
         plugins: Some(folder.path().to_owned()),
         args,
+        ..HostOptions::default()
     });
     let refused = host.cli(["workload", "run", "--wait", "--", "true"]);
     assert_ne!(refused.code, 0, "{refused:?}");

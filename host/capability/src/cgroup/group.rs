@@ -9,7 +9,9 @@ use rustix::io::Errno;
 use rustix::process::{Pid, Signal, getpid, kill_process};
 
 use super::Placement;
+use super::limit::{Setting, Unless};
 use super::plan::HOSTS;
+use super::seat::LEAF;
 
 /// How long to wait for all tasks of a v1 group to stand still. One that is in the middle of a
 /// system call takes a moment; one that never does is signalled all the same.
@@ -17,6 +19,9 @@ const FREEZE: Duration = Duration::from_millis(500);
 
 /// How long to try to remove a group: the kernel lets go of it a moment after its last process.
 const REMOVE: Duration = Duration::from_millis(500);
+
+/// How often to make a folder again that somebody else removes meanwhile, because it was empty.
+const TRIES: u32 = 20;
 
 const STEP: Duration = Duration::from_millis(5);
 
@@ -38,6 +43,19 @@ impl Placement {
         {
             self.remove_parents();
         }
+    }
+
+    /// Whether the kernel killed something in it for want of memory.
+    pub(crate) fn saw_oom_kill(&self) -> bool {
+        self.groups()
+            .iter()
+            .flat_map(|group| tree(group).unwrap_or_default())
+            .any(|folder| {
+                ["memory.events", "memory.oom_control"]
+                    .iter()
+                    .filter_map(|file| fs::read_to_string(folder.join(file)).ok())
+                    .any(|text| counts_oom_kill(&text))
+            })
     }
 
     /// Ends all processes that are in it now. With v2 none can escape; with v1 none can fork
@@ -92,7 +110,8 @@ impl Placement {
                 .and_then(Path::file_name)
                 .is_some_and(|name| name == HOSTS)
             {
-                for folder in tag.into_iter().chain(top) {
+                let leaf = tag.map(|tag| tag.join(LEAF));
+                for folder in leaf.as_deref().into_iter().chain(tag).chain(top) {
                     // A folder that something is in refuses, which is as it should be.
                     let _ = fs::remove_dir(folder);
                 }
@@ -103,15 +122,65 @@ impl Placement {
 
 /// Moves the calling process into a group, which is made if it is not there.
 pub(crate) fn enter(group: &Path) -> io::Result<()> {
+    while_there(group, || {
+        make(group)?;
+        put(&group.join("cgroup.procs"), "0")
+    })
+}
+
+/// Makes a group, also while somebody else removes the empty folders it lies in.
+pub(crate) fn make(group: &Path) -> io::Result<()> {
     let mut tries = 0;
     loop {
-        let moved = fs::create_dir_all(group).and_then(|()| put(&group.join("cgroup.procs"), "0"));
-        match moved {
-            // Somebody else just removed an empty folder on the way.
-            Err(error) if is_gone(&error) && tries < 20 => tries += 1,
+        match fs::create_dir_all(group) {
+            Err(error) if is_gone(&error) && tries < TRIES => tries += 1,
             other => return other,
         }
     }
+}
+
+/// Does something with a group that somebody else may remove meanwhile: then it is done again.
+pub(crate) fn while_there<T>(group: &Path, work: impl Fn() -> io::Result<T>) -> io::Result<T> {
+    let mut tries = 0;
+    loop {
+        let done = work();
+        if group.exists() || tries == TRIES {
+            return done;
+        }
+        tries += 1;
+    }
+}
+
+/// Makes the groups of these settings and writes them, in order.
+pub(crate) fn apply(settings: &[Setting]) -> io::Result<()> {
+    // Groups first: the folders above stay as long as something is in them.
+    for folder in settings.iter().filter_map(|setting| setting.file.parent()) {
+        make(folder)?;
+    }
+    for setting in settings {
+        match put(&setting.file, &setting.text) {
+            Err(error) if setting.unless == Unless::Missing && is_gone(&error) => {}
+            Err(error)
+                if setting.unless == Unless::Tighter
+                    && error.raw_os_error() == Some(Errno::INVAL.raw_os_error()) => {}
+            Err(error) => {
+                let (text, file) = (&setting.text, setting.file.display());
+                return Err(io::Error::new(
+                    error.kind(),
+                    format!("`{text}` was not taken by {file}: {error}"),
+                ));
+            }
+            Ok(()) => {}
+        }
+    }
+    Ok(())
+}
+
+/// What `memory.events` (v2) and `memory.oom_control` (v1) say of kills.
+fn counts_oom_kill(text: &str) -> bool {
+    text.lines()
+        .filter_map(|line| line.strip_prefix("oom_kill "))
+        .any(|count| count.trim() != "0")
 }
 
 fn kill_v2(group: &Path) -> io::Result<()> {
@@ -153,7 +222,7 @@ fn stand_still(
 }
 
 /// Writes to a file of the kernel's; one that is not there is not made.
-fn put(path: &Path, text: &str) -> io::Result<()> {
+pub(super) fn put(path: &Path, text: &str) -> io::Result<()> {
     OpenOptions::new()
         .write(true)
         .open(path)?
@@ -293,6 +362,47 @@ mod tests {
             fs::read_to_string(group.join("cgroup.freeze")).unwrap(),
             "0"
         );
+    }
+
+    #[test]
+    fn settings_are_written_and_what_need_not_be_there_need_not() {
+        let (base, placement) = unified();
+        let group = base.path().join("fleet-host/tag/group");
+        fs::write(group.join("memory.max"), "").unwrap();
+        let setting = |file: &str, unless| Setting {
+            file: group.join(file),
+            text: "5".to_owned(),
+            unless,
+        };
+        apply(&[
+            setting("memory.max", Unless::Never),
+            setting("memory.swap.max", Unless::Missing),
+        ])
+        .unwrap();
+        assert_eq!(fs::read_to_string(group.join("memory.max")).unwrap(), "5");
+        assert!(!group.join("memory.swap.max").exists());
+        let error = apply(&[setting("pids.max", Unless::Never)]).unwrap_err();
+        assert!(error.to_string().contains("pids.max"), "{error}");
+
+        assert!(!placement.saw_oom_kill());
+        for (file, none, one) in [
+            (
+                "memory.events",
+                "low 0\noom 0\noom_kill 0\n",
+                "oom 2\noom_kill 1\n",
+            ),
+            (
+                "memory.oom_control",
+                "under_oom 0\noom_kill 0\n",
+                "under_oom 0\noom_kill 2\n",
+            ),
+        ] {
+            fs::write(group.join(file), none).unwrap();
+            assert!(!placement.saw_oom_kill());
+            fs::write(group.join(file), one).unwrap();
+            assert!(placement.saw_oom_kill());
+            fs::remove_file(group.join(file)).unwrap();
+        }
     }
 
     #[test]

@@ -9,10 +9,15 @@
 //! Groups lie below the group the host itself is in, so that limits put on the host hold for what
 //! it starts: `OWN/fleet-host/TAG/WORKLOAD.TRY`, and `OWN/fleet-host/TAG/shims` for the shims. TAG
 //! tells hosts of one machine apart; it is made of the path of their data.
+//!
+//! A group is held to a workload's limits (`limit.rs`) before anything enters it. In v2 the host
+//! itself may have to move for that (`seat.rs`).
 
 pub(crate) mod detect;
 pub(crate) mod group;
+pub(crate) mod limit;
 pub(crate) mod plan;
+pub(crate) mod seat;
 pub(crate) mod table;
 
 use std::path::PathBuf;

@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use super::Placement;
+use super::seat;
 use super::table::{Membership, Mount, own_v1, own_v2};
 
 /// The v1 controllers a process is put under beside the freezer, where they can be written.
@@ -42,7 +43,9 @@ pub(crate) fn layout(mounts: &[Mount], own: &[Membership], tag: &str) -> Option<
             others,
         });
     }
-    own_v2(mounts, own).map(|folder| Layout::V2 { base: base(folder) })
+    own_v2(mounts, own).map(|folder| Layout::V2 {
+        base: base(seat::top(folder, tag)),
+    })
 }
 
 /// Where a process of this name goes.
@@ -96,6 +99,11 @@ mod tests {
                 group: "/g/unit.service/fleet-host/tag/wl_1.7.1".into(),
                 shims: "/g/unit.service/fleet-host/tag/shims".into(),
             }
+        );
+        let moved = memberships("0::/unit.service/fleet-host/tag/host\n");
+        assert_eq!(
+            place(&layout(&mounts, &moved, "tag").unwrap(), "wl_1.7.1"),
+            placed
         );
         assert_eq!(layout(&[], &own, "tag"), None);
     }

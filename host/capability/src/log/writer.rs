@@ -52,7 +52,7 @@ impl Writer {
     /// Adds a line, or a part of one.
     pub(crate) fn add(&mut self, time: &str, stream: Stream, complete: bool, bytes: &[u8]) {
         line::write(&mut self.gathered, time, stream, complete, bytes);
-        if self.gathered.len() >= GATHER_BYTES {
+        if self.gathered.len() >= self.limits.gather_bytes(GATHER_BYTES) {
             self.flush(time);
         }
     }
@@ -133,16 +133,31 @@ impl Writer {
                 return Err(error);
             }
         };
-        let keep = self.limits.segments.max(1);
-        let old = segment::list(&self.folder)
-            .unwrap_or_default()
-            .into_iter()
-            .filter(|old| old + keep <= next.number);
-        for number in old {
+        for number in self.too_many(next.number) {
             // One that cannot be removed now is tried again at the next turn; no output waits for it.
             let _ = fs::remove_file(segment::path(&self.folder, number));
         }
         Ok(next)
+    }
+
+    /// The segments to remove when this one begins. Those of a try that had a higher limit may be
+    /// larger than this one's.
+    fn too_many(&self, next: u64) -> Vec<u64> {
+        let mut old = segment::list(&self.folder).unwrap_or_default();
+        old.retain(|number| *number < next);
+        let mut count = 1;
+        let mut total = self.limits.segment_bytes;
+        while let Some(number) = old.last() {
+            let path = segment::path(&self.folder, *number);
+            let size = fs::metadata(path).map_or(0, |metadata| metadata.len());
+            count += 1;
+            total = total.saturating_add(size);
+            if count > self.limits.segments.max(1) || total > self.limits.total_bytes() {
+                break;
+            }
+            old.pop();
+        }
+        old
     }
 
     /// Puts all that was written on the disk.
@@ -230,5 +245,37 @@ mod tests {
         drop(writer);
         say(&mut Writer::new(folder.path(), limits), "next");
         assert_eq!(segment::list(folder.path()).unwrap(), [9, 10, 11]);
+    }
+
+    #[test]
+    fn a_log_stays_below_its_limit_whatever_is_written_and_was_there() {
+        let folder = tempfile::tempdir().unwrap();
+        let limit = LogLimits::LEAST;
+        let size = || -> u64 {
+            let sizes = segment::list(folder.path()).unwrap().into_iter();
+            sizes
+                .map(|number| {
+                    fs::metadata(segment::path(folder.path(), number))
+                        .unwrap()
+                        .len()
+                })
+                .sum()
+        };
+        // What a try with a higher limit left.
+        fs::write(segment::path(folder.path(), 1), vec![b'\n'; 4 << 20]).unwrap();
+        let mut writer = Writer::new(folder.path(), LogLimits::within(limit));
+        let long = [b'x'; crate::log::limits::LINE_BYTES];
+        for turn in 0..200_usize {
+            for _ in 0..turn % 7 {
+                writer.add(TIME, Stream::Stdout, true, &long[..long.len() - turn]);
+            }
+            writer.flush(TIME);
+            assert!(
+                turn == 0 || size() <= limit.as_bytes(),
+                "{turn}: {}",
+                size()
+            );
+        }
+        assert!(size() > limit.as_bytes() / 2);
     }
 }

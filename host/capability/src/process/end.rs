@@ -1,4 +1,8 @@
 //! Ending a process from outside, whatever state it and its shim are in.
+//!
+//! What belongs to it is found, in this order: by its cgroup; as what descends from a living shim,
+//! the reaper of its orphans; and where both are missing, as what descends from the program or
+//! carries its mark (`marker.rs`). A number is signalled only while it is known to be one of these.
 
 use std::ffi::OsStr;
 use std::io;
@@ -6,16 +10,16 @@ use std::io;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::evidence::{ClaimSeen, Evidence};
-use super::record::{Claim, Started};
+use super::record::{Claim, RequestRecord, Started};
 use super::slot::Slot;
 use super::tree;
-use crate::boot::is_same_process;
+use crate::boot::{ProcessStat, is_same_process};
 use crate::cgroup::Placement;
 use crate::{durable, removal};
 
 /// Ends it and all its descendants, as far as they can be reached in one go; a living shim sees to
 /// the rest. Takes the claim of a slot nobody started, so that a start under way comes too late.
-pub(crate) fn kill(slot: &Slot, placement: &Placement, now_ms: u64) -> io::Result<()> {
+pub(crate) fn kill(slot: &Slot, request: &RequestRecord, now_ms: u64) -> io::Result<()> {
     let mut evidence = slot.evidence()?;
     if evidence.claim == ClaimSeen::None {
         if slot.claim(&Claim::Host { at_ms: now_ms })? {
@@ -24,11 +28,12 @@ pub(crate) fn kill(slot: &Slot, placement: &Placement, now_ms: u64) -> io::Resul
         evidence = slot.evidence()?;
     }
     // Before anything else: a group needs no number that may be stale.
-    placement.kill()?;
-    match evidence.started() {
-        Some(started) if evidence.exit.is_none() => kill_numbers(started, &evidence),
-        _ => Ok(()),
+    request.placement.kill()?;
+    if let Some(started) = evidence.started().filter(|_| evidence.exit.is_none()) {
+        kill_numbers(started, &evidence)?;
     }
+    tree::kill_all(&leftovers(&evidence, request)?);
+    Ok(())
 }
 
 /// Sends a signal to the program's process group, if it still runs.
@@ -43,29 +48,34 @@ pub(crate) fn signal(slot: &Slot, signal: Signal) -> io::Result<()> {
     }
 }
 
-/// Whether nothing of it is left: no shim, no program, nothing in its cgroup.
-pub(crate) fn is_over(slot: &Slot, placement: &Placement) -> io::Result<bool> {
+/// Whether nothing of it is left: no shim, no program, nothing in its cgroup or, without one, of
+/// its mark.
+pub(crate) fn is_over(slot: &Slot, request: &RequestRecord) -> io::Result<bool> {
     let evidence = slot.evidence()?;
-    Ok(!evidence.shim_lives && !evidence.program_lives && placement.processes()?.is_empty())
+    Ok(!evidence.shim_lives
+        && !evidence.program_lives
+        && request.placement.processes()?.is_empty()
+        && leftovers(&evidence, request)?.is_empty())
+}
+
+/// What only its mark leads to: a shim that lives, or recorded the end, leaves nothing of the kind.
+fn leftovers(evidence: &Evidence, request: &RequestRecord) -> io::Result<Vec<ProcessStat>> {
+    let is_orphaned = !evidence.shim_lives && evidence.exit.is_none();
+    match (&request.placement, &request.marker) {
+        (Placement::None, Some(marker)) if is_orphaned => tree::marked(marker),
+        _ => Ok(Vec::new()),
+    }
 }
 
 fn kill_numbers(started: &Started, evidence: &Evidence) -> io::Result<()> {
-    if evidence.shim_lives {
-        let found = tree::descendants(started.shim.pid)?;
-        if is_same_process(&started.shim) {
-            tree::kill_all(&found);
-        }
-    } else if evidence.program_lives {
-        // Orphans of a shim that died have another parent. Those that did not begin a session of
-        // their own are still in the shim's, whose number nobody can have while they are.
-        let found = [
-            tree::descendants(started.program.pid)?,
-            tree::session(started.shim.pid)?,
-        ]
-        .concat();
-        if is_same_process(&started.program) {
-            tree::kill_all(&found);
-        }
+    let keeper = if evidence.shim_lives {
+        &started.shim
+    } else {
+        &started.program
+    };
+    let found = tree::descendants(keeper.pid)?;
+    if is_same_process(keeper) {
+        tree::kill_all(&found);
     }
     match started.program.live_pid() {
         Some(program) => Ok(signal_group(program, Signal::KILL)?),

@@ -99,6 +99,7 @@ mod tests {
         let record = ExitRecord {
             exit: exited.clone(),
             start_error: None,
+            oom: false,
         };
         let other_boot: BootId = serde_json::from_str("\"other\"").unwrap();
         let gone = Evidence {

@@ -16,9 +16,9 @@
 //!   entry `"..."` lets the expression before it match any number of further arguments, or none
 //!   at all. Without the key any arguments may be given; `[]` allows none.
 //! * `env`: the variables a workload may set; `APP_*` allows all that start with `APP_`. Without
-//!   the key it may set any. What the host itself sets (`FLEET_*`, `PORT_*`) always passes.
-//!   A launcher that limits arguments should limit these too: `LD_PRELOAD` can turn one program
-//!   into another.
+//!   the key it may set any where any program may run, and none where one program is named: a
+//!   variable such as `LD_PRELOAD` turns one program into another. What the host itself sets
+//!   (`FLEET_*`, `PORT_*`) always passes.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -27,7 +27,7 @@ use fleet_model::Error;
 use regex::Regex;
 use serde::{Deserialize, Serialize};
 
-use super::program;
+use super::{environment, program};
 
 /// What the last entry of `arguments` says to let the entry before it repeat.
 const REPEAT: &str = "...";
@@ -102,7 +102,8 @@ impl Launcher {
     }
 
     /// Whether the operator allows this, and which program it means. `workspace` is the directory
-    /// it will run in. Looks at the file system last, so a refusal tells nothing about it.
+    /// it will run in, `base` what stands below its environment. Looks at the file system last, so
+    /// a refusal tells nothing about it.
     ///
     /// # Errors
     /// `denied` (`no-launcher-rule`), `invalid` (`bad-command`, `bad-environment`, `program-missing`,
@@ -111,6 +112,7 @@ impl Launcher {
         &self,
         command: &[String],
         env: &BTreeMap<String, String>,
+        base: &BTreeMap<String, String>,
         workspace: &Path,
     ) -> Result<ResolvedProgram, Error> {
         program::check_words(command, env)?;
@@ -119,7 +121,7 @@ impl Launcher {
             Some(path) => path.clone(),
             None => program::find(
                 command.first().map_or("", String::as_str),
-                &self.search_path(env),
+                environment::search_path(base, env),
                 workspace,
             )?,
         };
@@ -156,21 +158,17 @@ impl Launcher {
         if let Some(patterns) = self.patterns()? {
             patterns.check(arguments)?;
         }
-        let Some(allowed) = &self.env else {
-            return Ok(());
+        let allowed = match &self.env {
+            Some(allowed) => allowed.as_slice(),
+            None if self.any => return Ok(()),
+            None => &[],
         };
         match env.keys().find(|name| !is_listed(allowed, name)) {
             None => Ok(()),
             Some(name) => Err(denied(format!(
-                "this launcher does not let a workload set `{name}`; allow it by adding \"{name}\" to the launcher's `env`"
+                "this launcher does not let a workload set `{name}`; allow it in the launcher: env = [\"{name}\"]"
             ))),
         }
-    }
-
-    fn search_path(&self, env: &BTreeMap<String, String>) -> String {
-        env.get("PATH")
-            .cloned()
-            .unwrap_or_else(|| super::environment::search_path(self))
     }
 
     fn patterns(&self) -> Result<Option<Patterns>, Error> {

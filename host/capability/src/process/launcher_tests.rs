@@ -69,9 +69,13 @@ fn only_listed_variables_and_the_hosts_own_may_be_set() {
         );
     }
     let env = BTreeMap::from([("LD_PRELOAD".to_owned(), String::new())]);
-    assert!(launcher(None, None).allows(&words("echo"), &env).is_ok());
+    let one: Launcher = toml::from_str("executable = '/bin/echo'").unwrap();
+    let any: Launcher = toml::from_str("any = true").unwrap();
+    assert!(any.allows(&words("echo"), &env).is_ok());
+    assert!(one.allows(&words("echo"), &env).is_err());
+    assert!(one.allows(&words("echo"), &BTreeMap::new()).is_ok());
     let message = limited.allows(&words("echo"), &env).unwrap_err().message;
-    assert!(message.contains("adding \"LD_PRELOAD\""), "{message}");
+    assert!(message.contains("env = [\"LD_PRELOAD\"]"), "{message}");
 }
 
 #[test]
@@ -106,7 +110,14 @@ fn the_file_system_is_asked_for_what_is_there() {
         any: true,
         ..Launcher::default()
     };
-    let check = |command: &str| any.check(&words(command), &BTreeMap::new(), folder.path());
+    let check = |command: &str| {
+        any.check(
+            &words(command),
+            &BTreeMap::new(),
+            &environment::base(&any),
+            folder.path(),
+        )
+    };
 
     assert_eq!(check("sh -c true").unwrap().path.file_name().unwrap(), "sh");
     for (command, code) in [
@@ -134,8 +145,10 @@ fn the_file_system_is_asked_for_what_is_there() {
         sha256: Some(sha256.to_owned()),
         ..Launcher::default()
     };
-    let check =
-        |launcher: Launcher| launcher.check(&words("run.sh"), &BTreeMap::new(), folder.path());
+    let check = |launcher: Launcher| {
+        let none = BTreeMap::new();
+        launcher.check(&words("run.sh"), &none, &none, folder.path())
+    };
     assert_eq!(
         check(pinned(&digest.to_uppercase())).unwrap().sha256,
         Some(digest.to_uppercase())
@@ -157,7 +170,9 @@ fn words_that_no_program_could_be_given_are_refused() {
             .iter()
             .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
             .collect();
-        any.check(command, &env, Path::new("/")).unwrap_err().code
+        any.check(command, &env, &BTreeMap::new(), Path::new("/"))
+            .unwrap_err()
+            .code
     };
     assert_eq!(check(&[], &[]), "bad-command");
     assert_eq!(check(&[String::new()], &[]), "bad-command");

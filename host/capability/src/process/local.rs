@@ -3,35 +3,44 @@
 //! Holds no state of its own: every answer is read from the slots and the kernel, so a host that
 //! starts again, or a second one by mistake, gives the same answers.
 
-use std::collections::BTreeMap;
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use fleet_model::{Error, ErrorKind, Op};
+use bytes::Bytes;
+use fleet_model::{Error, ErrorKind, Name, Op, WorkloadId};
 use fleet_seam::Clock;
 use futures::StreamExt;
+use futures::future::{Either, select};
 use futures::stream;
 
 use super::launcher::Launcher;
-use super::owned::{self, Own};
+use super::owned::{self, Own, Told};
 use super::reference::Reference;
 use super::shim::message::{Answer, Order};
 use super::slot::Slot;
 pub use super::start::ShimCommand;
+use super::stray::Strays;
 use super::{
-    Caller, ListedProcess, Open, Prepared, ProcessStatus, Processes, Request, end, prepare,
-    signals, start,
+    Caller, ListedProcess, Open, Prepared, ProcessStatus, Processes, Request, end, environment,
+    prepare, send, signals, start,
 };
 use crate::cgroup::{Choice, Isolation};
 use crate::fault;
 use crate::log::{LogLimits, follow};
+use crate::packets::{PacketLimits, socket};
+use crate::secret::{NoSecrets, SecretValue, Secrets};
 use crate::source::Source;
 use crate::workspace::Workspaces;
 
-/// How long `remove` waits for a killed process, and `start` for another start of the same op.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long `remove` waits for a killed process, and `start` for all it needs: half of what a
+/// plugin's call may take. Who is told `deadline` asks again with the same op.
+const PATIENCE: Duration = Duration::from_secs(5);
+
+/// When to ask again after that.
+const RETRY_MS: u32 = 500;
 
 /// How soon to look again while waiting, and at most how late.
 const LOOK_MS: (u64, u64) = (2, 100);
@@ -46,6 +55,8 @@ pub struct Options {
     pub isolation: Choice,
     /// How much output to keep.
     pub log: LogLimits,
+    /// How many packets to keep.
+    pub packets: PacketLimits,
 }
 
 /// Processes of this machine, each with a shim, below one folder.
@@ -57,20 +68,23 @@ struct Inner {
     workspaces: Workspaces,
     shim: ShimCommand,
     clock: Arc<dyn Clock>,
+    secrets: Arc<dyn Secrets>,
     isolation: Isolation,
     log: LogLimits,
+    packets: PacketLimits,
 }
 
 impl LocalProcesses {
     /// Processes whose workloads have their folders in `root`, which is made if it is not there.
+    /// None of them is given a secret.
     ///
     /// # Errors
     /// Where that folder cannot be used.
     pub fn open(root: &Path, shim: ShimCommand, clock: Arc<dyn Clock>) -> Result<Self, Error> {
-        Self::open_with(root, shim, clock, Options::default())
+        Self::open_with(root, shim, clock, Arc::new(NoSecrets), Options::default())
     }
 
-    /// The same, with choices.
+    /// The same, with choices, and with secrets that are asked for at each start.
     ///
     /// # Errors
     /// Where that folder cannot be used.
@@ -78,6 +92,7 @@ impl LocalProcesses {
         root: &Path,
         shim: ShimCommand,
         clock: Arc<dyn Clock>,
+        secrets: Arc<dyn Secrets>,
         options: Options,
     ) -> Result<Self, Error> {
         let workspaces = Workspaces::open(root)?;
@@ -94,8 +109,10 @@ impl LocalProcesses {
                 workspaces,
                 shim,
                 clock,
+                secrets,
                 isolation,
                 log: options.log,
+                packets: options.packets,
             }),
         })
     }
@@ -128,19 +145,31 @@ impl LocalProcesses {
             .await
     }
 
+    /// How long a call that begins now may take.
+    fn deadline(&self) -> Deadline {
+        let patience_ms = u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX);
+        Deadline {
+            at_ms: self.inner.clock.boot_ms() + patience_ms,
+        }
+    }
+
+    fn left(&self, deadline: Deadline) -> Duration {
+        let now_ms = self.inner.clock.boot_ms();
+        Duration::from_millis(deadline.at_ms.saturating_sub(now_ms))
+    }
+
     /// Asks until there is an answer, or time is up.
     async fn poll<T: Send + 'static>(
         &self,
+        deadline: Deadline,
         work: impl Fn(&Inner) -> Result<Option<T>, Error> + Send + Sync + 'static,
     ) -> Result<Option<T>, Error> {
         let work = Arc::new(work);
-        let deadline =
-            self.inner.clock.boot_ms() + u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX);
         let mut pause = LOOK_MS.0;
         loop {
             let asked = work.clone();
             let answer = self.blocking(move |inner| asked(inner)).await?;
-            if answer.is_some() || self.inner.clock.boot_ms() >= deadline {
+            if answer.is_some() || self.left(deadline).is_zero() {
                 return Ok(answer);
             }
             self.inner.clock.sleep(Duration::from_millis(pause)).await;
@@ -149,27 +178,94 @@ impl LocalProcesses {
     }
 
     /// What became of a start, once that is decided.
-    async fn outcome(&self, own: Own) -> Result<ProcessStatus, Error> {
-        let found = self.poll(move |_| own.outcome()).await?;
-        found.unwrap_or_else(|| {
-            Err(Error::new(
-                ErrorKind::Deadline,
-                "start-slow",
-                "a start of this process is still under way; ask again",
-            ))
-        })
+    async fn outcome(
+        &self,
+        own: Own,
+        told: Told,
+        deadline: Deadline,
+    ) -> Result<ProcessStatus, Error> {
+        let found = self.poll(deadline, move |_| own.outcome(told)).await?;
+        found.unwrap_or_else(|| Err(start_slow()))
+    }
+
+    /// The values that a process is started with.
+    async fn secrets(
+        &self,
+        own: &Own,
+        deadline: Deadline,
+    ) -> Result<BTreeMap<Name, SecretValue>, Error> {
+        let names: BTreeSet<Name> = own.request.request.secrets.values().cloned().collect();
+        if names.is_empty() {
+            return Ok(BTreeMap::new());
+        }
+        let time = self.inner.clock.sleep(self.left(deadline));
+        match select(self.inner.secrets.values(&names), time).await {
+            Either::Left((values, _)) => values,
+            Either::Right(_) => Err(slow(
+                "secrets-slow",
+                "the values of its secrets have not come yet; ask again",
+            )),
+        }
     }
 }
 
+/// When a call gives up: milliseconds of the boot clock.
+#[derive(Debug, Clone, Copy)]
+struct Deadline {
+    at_ms: u64,
+}
+
+fn slow(code: &str, message: impl Into<String>) -> Error {
+    Error {
+        retry_after_ms: Some(RETRY_MS),
+        ..Error::new(ErrorKind::Deadline, code, message)
+    }
+}
+
+fn start_slow() -> Error {
+    slow(
+        "start-slow",
+        "a start of this process is still under way; ask again",
+    )
+}
+
+fn does_not_end(reference: &str) -> Error {
+    slow(
+        "does-not-end",
+        format!(
+            "{reference} was killed and has not ended for {} s: it may hang in the kernel; ask again",
+            PATIENCE.as_secs()
+        ),
+    )
+}
+
 impl Inner {
+    /// Ends what runs of a try whose records are gone, and says whether nothing did.
+    fn end_strays(&self, reference: Reference) -> Result<bool, Error> {
+        let end = || match Strays::of(&self.workspaces, &self.isolation, reference)? {
+            Some(strays) => strays.end(),
+            None => Ok(true),
+        };
+        end().map_err(|error| fault::storage("end what is left of", self.workspaces.root(), &error))
+    }
+
+    /// Where a workload emits packets.
+    fn packet_socket(&self, workload: WorkloadId) -> Result<PathBuf, Error> {
+        let folder = self.workspaces.folder(workload);
+        let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
+        socket::place(&folder, runtime).map_err(|error| {
+            fault::storage("find a place for the packet socket of", &folder, &error)
+        })
+    }
+
     fn kill(&self, own: &Own) -> Result<(), Error> {
-        end::kill(&own.slot, &own.request.placement, self.clock.unix_ms())
+        end::kill(&own.slot, &own.request, self.clock.unix_ms())
             .map_err(|error| fault::storage("end the process of", own.slot.folder(), &error))
     }
 
     /// Whether nothing is left; what is left is ended once more.
     fn is_ended(&self, own: &Own) -> Result<Option<()>, Error> {
-        let over = end::is_over(&own.slot, &own.request.placement)
+        let over = end::is_over(&own.slot, &own.request)
             .map_err(|error| fault::storage("look at", own.slot.folder(), &error))?;
         if over {
             return Ok(Some(()));
@@ -211,20 +307,33 @@ impl Processes for LocalProcesses {
         _op: &Op,
         reference: &str,
     ) -> Result<ProcessStatus, Error> {
+        let deadline = self.deadline();
         let own = self.own(caller, reference).await?;
         let slot = own.slot.clone();
         if self.blocking(move |_| Ok(slot.is_claimed())).await? {
-            return self.outcome(own).await;
+            return self.outcome(own, Told::Nothing, deadline).await;
         }
-        let mut env = own.request.base_env.clone();
-        env.extend(own.request.request.env.clone());
+        let workload = own.reference.workload;
+        let packet_socket = self
+            .blocking(move |inner| inner.packet_socket(workload))
+            .await?;
+        let values = self.secrets(&own, deadline).await?;
         let order = Order {
-            env,
-            limits: self.inner.log,
+            env: environment::whole(&own.request, &values)?,
+            limits: match own.request.request.limits.log {
+                Some(limit) => LogLimits::within(limit),
+                None => self.inner.log,
+            },
+            packets: self.inner.packets,
+            packet_socket,
         };
-        match start::run_shim(&self.inner.shim, &own.slot, &order, &self.inner.clock).await? {
-            Answer::Started | Answer::Claimed => self.outcome(own).await,
-            Answer::Failed { error } => Err(error),
+        drop(values);
+        let (shim, left) = (&self.inner.shim, self.left(deadline));
+        match start::run_shim(shim, &own.slot, order, &self.inner.clock, left).await? {
+            Some(Answer::Started) => self.outcome(own, Told::Executed, deadline).await,
+            Some(Answer::Claimed) => self.outcome(own, Told::Nothing, deadline).await,
+            Some(Answer::Failed { error }) => Err(error),
+            None => Err(start_slow()),
         }
     }
 
@@ -244,9 +353,29 @@ impl Processes for LocalProcesses {
         .await
     }
 
-    async fn kill(&self, caller: &Caller, _op: &Op, reference: &str) -> Result<(), Error> {
+    async fn send(
+        &self,
+        caller: &Caller,
+        op: &Op,
+        reference: &str,
+        bytes: Bytes,
+    ) -> Result<(), Error> {
         let own = self.own(caller, reference).await?;
-        self.blocking(move |inner| inner.kill(&own)).await
+        send::send(own, op, bytes, &self.inner.clock, PATIENCE).await
+    }
+
+    async fn kill(&self, caller: &Caller, _op: &Op, reference: &str) -> Result<(), Error> {
+        match self.own(caller, reference).await {
+            Err(error) if error.kind == ErrorKind::NotFound => {
+                let parsed: Reference = reference.parse()?;
+                self.blocking(move |inner| inner.end_strays(parsed)).await?;
+                Err(error)
+            }
+            own => {
+                let own = own?;
+                self.blocking(move |inner| inner.kill(&own)).await
+            }
+        }
     }
 
     async fn inspect(&self, caller: &Caller, reference: &str) -> Result<ProcessStatus, Error> {
@@ -255,28 +384,24 @@ impl Processes for LocalProcesses {
     }
 
     async fn remove(&self, caller: &Caller, _op: &Op, reference: &str) -> Result<(), Error> {
+        let deadline = self.deadline();
         let parsed: Reference = reference.parse()?;
         let slot = Slot::of(&self.inner.workspaces, parsed);
         if !self.blocking(move |_| Ok(slot.folder().exists())).await? {
-            return Ok(());
+            let strays = move |inner: &Inner| Ok(inner.end_strays(parsed)?.then_some(()));
+            let ended = self.poll(deadline, strays).await?;
+            return ended.ok_or_else(|| does_not_end(reference));
         }
         let own = self.own(caller, reference).await?;
         let killed = own.clone();
         self.blocking(move |inner| inner.kill(&killed)).await?;
         let watched = own.clone();
         if self
-            .poll(move |inner| inner.is_ended(&watched))
+            .poll(deadline, move |inner| inner.is_ended(&watched))
             .await?
             .is_none()
         {
-            return Err(Error::new(
-                ErrorKind::Deadline,
-                "does-not-end",
-                format!(
-                    "{reference} was killed and has not ended for {} s: it may hang in the kernel; ask again",
-                    PATIENCE.as_secs()
-                ),
-            ));
+            return Err(does_not_end(reference));
         }
         self.blocking(move |_| {
             end::erase(&own.slot, &own.request.placement)

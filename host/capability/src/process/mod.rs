@@ -16,22 +16,28 @@ pub mod environment;
 pub(crate) mod evidence;
 pub mod launcher;
 pub mod local;
+pub(crate) mod marker;
 pub(crate) mod owned;
 pub(crate) mod prepare;
 pub(crate) mod program;
 pub(crate) mod record;
 pub(crate) mod reference;
+pub(crate) mod send;
 pub mod shim;
 pub(crate) mod signals;
 pub(crate) mod slot;
 pub(crate) mod start;
+pub(crate) mod stray;
 pub(crate) mod tree;
+pub(crate) mod venv;
 pub(crate) mod watch;
 
 use std::collections::BTreeMap;
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use fleet_model::driver::{Exit, KillTarget};
+use fleet_model::spec::Limits;
 use fleet_model::{Error, Name, Op, WorkloadId};
 use serde::{Deserialize, Serialize};
 
@@ -55,8 +61,29 @@ pub struct Request {
     pub workload: WorkloadId,
     /// Program and arguments, not parsed by a shell.
     pub command: Vec<String>,
-    /// Its environment, but for what [`environment`] adds below it.
+    /// Its environment, but for what [`environment`] adds below it. Where a secret belongs stands
+    /// its placeholder: values are put in when it is started, and are never on the disk.
     pub env: BTreeMap<String, String>,
+    /// Which secret each placeholder stands for.
+    #[serde(default)]
+    pub secrets: BTreeMap<String, Name>,
+    /// What it may use; the disk is not looked after here.
+    #[serde(default)]
+    pub limits: Limits,
+    /// What it reads.
+    #[serde(default)]
+    pub stdin: Stdin,
+}
+
+/// What a program has as its standard input.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Stdin {
+    /// A pipe that stays open, on which commands arrive.
+    #[default]
+    Pipe,
+    /// Nothing: its end, at once.
+    Null,
 }
 
 /// A process that can be started.
@@ -90,8 +117,10 @@ pub struct ProcessStatus {
     pub pid: Option<u32>,
     /// When it started, in Unix milliseconds; absent before it started.
     pub started_at_ms: Option<u64>,
-    /// `pid`, `isolation`, `signal` when one ended it, `start-error` when it could not be executed,
-    /// `shim` = `lost` when its keeper is gone and its end will not be known.
+    /// `pid`, `isolation`, `venv` = the path of the virtual environment it is in, `signal` when one
+    /// ended it, `oom` = `true` when the kernel killed something of it for want of memory,
+    /// `start-error` when it could not be executed, `shim` = `lost` when its keeper is gone and its
+    /// end will not be known.
     pub attributes: BTreeMap<String, String>,
 }
 
@@ -135,15 +164,17 @@ pub struct ListedProcess {
 /// answer. No call waits for the program.
 #[async_trait]
 pub trait Processes: Send + Sync + 'static {
-    /// How this machine isolates processes: `isolation`, and `isolation-reason` where it is weaker
-    /// than it could be.
+    /// How this machine isolates processes: `isolation`, and `limits`, those of `cpu`, `memory` and
+    /// `processes` that it can hold a program to; `isolation-reason` and `limits-reason` where these
+    /// are less than they could be.
     fn facilities(&self) -> BTreeMap<String, String>;
 
     /// Checks the request against the launcher and reserves what a start needs. Nothing runs yet.
     ///
     /// # Errors
-    /// `invalid` (`program-missing`, `program-is-directory`, `program-not-executable`, ...), `denied`
-    /// (`no-launcher-rule`), `conflict` when the op already prepared something else.
+    /// `invalid` (`program-missing`, `program-is-directory`, `program-not-executable`,
+    /// `log-limit-too-small`, ...), `denied` (`no-launcher-rule`), `unsupported`
+    /// (`limits-unsupported`), `conflict` when the op already prepared something else.
     async fn prepare(
         &self,
         caller: &Caller,
@@ -155,8 +186,10 @@ pub trait Processes: Send + Sync + 'static {
     /// Starts it, at most once; a repeat answers what the first did.
     ///
     /// # Errors
-    /// `invalid` when it cannot be executed, `other` with the code `start-lost` when a start was
-    /// under way and nobody knows what became of it, `deadline` when it takes too long to tell.
+    /// `invalid` when it cannot be executed or a secret's value cannot be set (`bad-secret`), what
+    /// [`crate::Secrets`] says where there is none, `other` with the code `start-lost` when a start
+    /// was under way and nobody knows what became of it, `deadline` when it takes too long to tell:
+    /// ask again.
     async fn start(
         &self,
         caller: &Caller,
@@ -174,6 +207,23 @@ pub trait Processes: Send + Sync + 'static {
         op: &Op,
         reference: &str,
         signal: &str,
+    ) -> Result<(), Error>;
+
+    /// Gives it a command on its standard input, once per `op.call` and workload, whatever is asked
+    /// again. When this returns the command is durable and will be written to the program's pipe in
+    /// the order in which commands were taken, whether the host lives or not.
+    ///
+    /// # Errors
+    /// `conflict` (`not-running`, `stdin-closed`, and `call-reused` where the call was another
+    /// command's), `unsupported` (`no-stdin`), `invalid` (`command-too-large`: more than 1 MiB; `bad-op`
+    /// without a call), `exhausted` (`input-full`) when the program does not read, `unavailable`
+    /// (`not-started`, `keeper-busy`; `keeper-lost` when its keeper is gone), `deadline` (`send-slow`).
+    async fn send(
+        &self,
+        caller: &Caller,
+        op: &Op,
+        reference: &str,
+        bytes: Bytes,
     ) -> Result<(), Error>;
 
     /// Ends it and all its descendants. One that was not started never will be.

@@ -10,9 +10,16 @@ use super::record::RequestRecord;
 use super::reference::Reference;
 use super::slot::Slot;
 use super::{Caller, ListedProcess, ProcessState, ProcessStatus};
-use crate::cgroup::Placement;
 use crate::fault;
 use crate::workspace::Workspaces;
+
+/// What a caller heard of a start before it looks.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Told {
+    Nothing,
+    /// By the shim that executed it.
+    Executed,
+}
 
 /// A slot that is the caller's.
 #[derive(Clone)]
@@ -48,11 +55,14 @@ impl Own {
 
     /// One look at it.
     pub(crate) fn status(&self) -> Result<ProcessStatus, Error> {
-        Ok(status(&self.evidence()?, &self.request.placement))
+        Ok(status(&self.evidence()?, &self.request))
     }
 
     /// The answer to `start`; `None` while nobody can tell.
-    pub(crate) fn outcome(&self) -> Result<Option<Result<ProcessStatus, Error>>, Error> {
+    pub(crate) fn outcome(
+        &self,
+        told: Told,
+    ) -> Result<Option<Result<ProcessStatus, Error>>, Error> {
         let evidence = self.evidence()?;
         if let Some(error) = evidence
             .exit
@@ -61,11 +71,17 @@ impl Own {
         {
             return Ok(Some(Err(error)));
         }
-        let status = status(&evidence, &self.request.placement);
+        let status = status(&evidence, &self.request);
         Ok(match &status.state {
             ProcessState::Prepared => None,
             // A program that another shim has claimed may still turn out not to be executable.
-            ProcessState::Running if !self.slot.is_executed() && !evidence.is_orphaned() => None,
+            ProcessState::Running
+                if told == Told::Nothing
+                    && !evidence.is_orphaned()
+                    && !self.is_executed(&evidence) =>
+            {
+                None
+            }
             ProcessState::Lost(why) => Some(Err(Error::new(
                 ErrorKind::Other,
                 "start-lost",
@@ -75,6 +91,19 @@ impl Own {
         })
     }
 
+    /// Whether the claimed child became the program. The file that says so may be missing where the
+    /// disk is full; the mark in its environment came with its exec.
+    fn is_executed(&self, evidence: &Evidence) -> bool {
+        let is_marked = || {
+            let marker = self.request.marker.as_ref();
+            let started = evidence.started();
+            marker
+                .zip(started)
+                .is_some_and(|(marker, started)| marker.is_on(started.program.pid))
+        };
+        self.slot.is_executed() || is_marked()
+    }
+
     fn evidence(&self) -> Result<Evidence, Error> {
         self.slot
             .evidence()
@@ -82,14 +111,22 @@ impl Own {
     }
 }
 
-fn status(evidence: &Evidence, placement: &Placement) -> ProcessStatus {
+fn status(evidence: &Evidence, request: &RequestRecord) -> ProcessStatus {
     let state = evidence.state();
     let started = evidence.started();
     let pid = started
         .filter(|_| evidence.program_lives)
         .map(|started| started.program.pid);
-    let mut attributes =
-        BTreeMap::from([("isolation".to_owned(), placement.isolation().to_owned())]);
+    let mut attributes = BTreeMap::from([(
+        "isolation".to_owned(),
+        request.placement.isolation().to_owned(),
+    )]);
+    if let Some(venv) = &request.venv {
+        attributes.insert("venv".to_owned(), venv.display().to_string());
+    }
+    if evidence.exit.as_ref().is_some_and(|record| record.oom) {
+        attributes.insert("oom".to_owned(), "true".to_owned());
+    }
     attributes.extend(pid.map(|pid| ("pid".to_owned(), pid.to_string())));
     if let ProcessState::Exited(exit) = &state {
         attributes.extend(

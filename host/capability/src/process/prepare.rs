@@ -3,12 +3,15 @@
 use fleet_model::{Error, ItemKey, Op};
 
 use super::launcher::Launcher;
+use super::marker::Marker;
 use super::record::RequestRecord;
 use super::reference::Reference;
 use super::slot::Slot;
-use super::{Caller, Prepared, Request, environment};
+use super::{Caller, Prepared, Request, environment, venv};
+use crate::cgroup::detect::tag;
 use crate::cgroup::{Isolation, Placement};
 use crate::fault;
+use crate::log::LogLimits;
 use crate::workspace::Workspaces;
 
 /// Makes the slot of this op, or finds the one it made before.
@@ -40,15 +43,26 @@ pub(crate) fn prepare(
         return answer(reference, &found, caller, op, &request);
     }
     let workspace = workspaces.path(request.workload);
-    let program = launcher.check(&request.command, &request.env, &workspace)?;
+    let name = format!("{}.{}", reference.workload, reference.try_name());
+    let mut base_env = environment::base(launcher);
+    let venv = venv::find(launcher, &request.env, &workspace);
+    if let Some(venv) = &venv {
+        venv::activate(venv, &mut base_env);
+    }
+    let program = launcher.check(&request.command, &request.env, &base_env, &workspace)?;
+    let settings = isolation.settings(&name, &request.limits)?;
+    LogLimits::check(request.limits.log)?;
     workspaces.create(request.workload)?;
     let record = RequestRecord {
         op: op.to_string(),
         plugin: caller.plugin.clone(),
         request: request.clone(),
         program,
-        base_env: environment::base(launcher),
-        placement: isolation.place(&format!("{}.{}", reference.workload, reference.try_name())),
+        base_env,
+        placement: isolation.place(&name),
+        settings,
+        venv,
+        marker: Some(Marker::new(reference, &tag(workspaces.root()))),
     };
     let created = slot
         .create(&record)

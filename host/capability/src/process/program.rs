@@ -45,13 +45,7 @@ pub(crate) fn check_words(command: &[String], env: &BTreeMap<String, String>) ->
                 "`{shown}` cannot be set: names must not be empty or hold `=`, and nothing may hold a zero byte"
             ));
         }
-        let bytes = name.len() + value.len() + 1;
-        if bytes >= WORD_BYTES {
-            return bad_env(format!(
-                "`{shown}` is {bytes} bytes; at most {} fit: pass it in a file",
-                WORD_BYTES - 1
-            ));
-        }
+        check_size(name, value.len())?;
     }
     let total: usize = command.iter().map(String::len).sum::<usize>()
         + env
@@ -64,6 +58,20 @@ pub(crate) fn check_words(command: &[String], env: &BTreeMap<String, String>) ->
         ));
     }
     Ok(())
+}
+
+/// Refuses a variable that is too long for the kernel.
+pub(crate) fn check_size(name: &str, value_bytes: usize) -> Result<(), Error> {
+    let bytes = name.len() + value_bytes + 1;
+    if bytes < WORD_BYTES {
+        return Ok(());
+    }
+    let shown: String = name.chars().take(40).collect();
+    let most = WORD_BYTES - 1;
+    Err(Error::invalid(
+        "bad-environment",
+        format!("`{shown}` is {bytes} bytes; at most {most} fit: pass it in a file"),
+    ))
 }
 
 /// Finds a program as a shell does: by its path, from `workspace`, or along `search_path`.

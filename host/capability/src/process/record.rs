@@ -2,6 +2,7 @@
 //! an older shim wrote.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 
 use fleet_model::driver::Exit;
 use fleet_model::{Error, Name};
@@ -9,8 +10,10 @@ use serde::{Deserialize, Serialize};
 
 use super::Request;
 use super::launcher::ResolvedProgram;
+use super::marker::Marker;
 use crate::boot::ProcessIdentity;
 use crate::cgroup::Placement;
+use crate::cgroup::limit::Setting;
 
 /// `request.json`: what a start will run. Written once, by `prepare`.
 #[derive(Debug, Clone, Serialize, Deserialize)]
@@ -27,6 +30,15 @@ pub(crate) struct RequestRecord {
     pub(crate) base_env: BTreeMap<String, String>,
     /// The cgroup it will be in.
     pub(crate) placement: Placement,
+    /// What holds that cgroup to the request's limits.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub(crate) settings: Vec<Setting>,
+    /// The virtual environment it is in, absolute.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) venv: Option<PathBuf>,
+    /// What its environment is marked with; `None` in slots of hosts that did not mark.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) marker: Option<Marker>,
 }
 
 /// `claim`: who decided what becomes of a slot. Created once and durable before anything of the
@@ -61,4 +73,7 @@ pub(crate) struct ExitRecord {
     /// Why it could not be executed, if it could not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) start_error: Option<Error>,
+    /// Whether the kernel killed something of it for want of memory.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub(crate) oom: bool,
 }

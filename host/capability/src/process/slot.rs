@@ -5,6 +5,7 @@
 //! | `request.json` | host, `prepare`  | what to start; without it there is no slot   |
 //! | `end`          | host, `prepare`  | a FIFO; the shim holds it open while it lives |
 //! | `claim`        | shim, or host    | who runs it, or that nobody ever will        |
+//! | `control`      | shim             | a socket: where the host hands commands over |
 //! | `executed`     | shim             | empty: the program runs or ran               |
 //! | `exit.json`    | shim             | how it ended                                 |
 //! | `shim.log`     | shim             | what went wrong in the shim itself           |
@@ -13,6 +14,7 @@ use std::fs::File;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use fleet_model::Generation;
 use rustix::fs::{CWD, Mode};
 use rustix::io::Errno;
 
@@ -27,6 +29,9 @@ const REQUEST: &str = "request.json";
 const CLAIM: &str = "claim";
 const EXECUTED: &str = "executed";
 const EXIT: &str = "exit.json";
+
+/// The shim's socket, in the slot.
+pub(crate) const CONTROL: &str = "control";
 
 /// The folder of one try.
 #[derive(Debug, Clone)]
@@ -51,6 +56,12 @@ impl Slot {
         &self.folder
     }
 
+    /// The generation its name says.
+    pub(crate) fn generation(&self) -> Option<Generation> {
+        let name = self.folder.file_name()?.to_str()?;
+        name.split_once('.')?.0.parse().ok()
+    }
+
     /// The workload's working directory.
     pub(crate) fn workspace(&self) -> io::Result<PathBuf> {
         self.beside("workspace")
@@ -61,11 +72,15 @@ impl Slot {
         self.beside("logs")
     }
 
-    /// `WORKLOAD/runs/TRY` is this folder.
-    fn beside(&self, name: &str) -> io::Result<PathBuf> {
+    /// The workload's folder: `WORKLOAD/runs/TRY` is this one.
+    pub(crate) fn workload(&self) -> io::Result<PathBuf> {
         let workload = self.folder.parent().and_then(Path::parent);
         let missing = || io::Error::new(io::ErrorKind::InvalidInput, "not the folder of a try");
-        workload.map(|folder| folder.join(name)).ok_or_else(missing)
+        workload.map(Path::to_owned).ok_or_else(missing)
+    }
+
+    fn beside(&self, name: &str) -> io::Result<PathBuf> {
+        Ok(self.workload()?.join(name))
     }
 
     pub(crate) fn end(&self) -> PathBuf {
@@ -121,8 +136,8 @@ impl Slot {
 
     /// Says that the program was executed, for those who found the slot claimed and wait. Of no
     /// use after a power loss, so it is not made durable.
-    pub(crate) fn mark_executed(&self) {
-        let _ = File::create(self.folder.join(EXECUTED));
+    pub(crate) fn mark_executed(&self) -> io::Result<()> {
+        File::create(self.folder.join(EXECUTED)).map(|_| ())
     }
 
     pub(crate) fn is_executed(&self) -> bool {

@@ -15,12 +15,11 @@ use futures::future::{Either, select};
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
+use zeroize::Zeroizing;
 
 use super::shim::message::{Answer, Order};
 use super::slot::Slot;
-
-/// How long a caller waits for a shim's answer. The shim goes on; the same op asks again.
-const PATIENCE: Duration = Duration::from_secs(30);
+use crate::secret::wire;
 
 /// The longest answer of a shim.
 const ANSWER_BYTES: u64 = 256 * 1024;
@@ -34,37 +33,32 @@ pub struct ShimCommand {
     pub args: Vec<OsString>,
 }
 
-/// Runs a shim for a slot. The work goes on when the caller stops waiting, and the shim is
-/// collected when it ends.
+/// Runs a shim for a slot; `None` when it has not answered for so long. The work goes on when the
+/// caller stops waiting, and the shim is collected when it ends.
 pub(crate) async fn run_shim(
     shim: &ShimCommand,
     slot: &Slot,
-    order: &Order,
+    order: Order,
     clock: &Arc<dyn Clock>,
-) -> Result<Answer, Error> {
-    let order = serde_json::to_vec(order).map_err(|error| {
+    patience: Duration,
+) -> Result<Option<Answer>, Error> {
+    let line = wire::line(&order).map_err(|error| {
         Error::internal("bad-order", format!("the order cannot be written: {error}"))
     })?;
+    drop(order);
     let child = spawn(shim, slot).map_err(|error| not_run(shim, &error))?;
     let (tell, told) = oneshot::channel();
     tokio::spawn(async move {
         let mut child = child;
         // A caller that is gone asks again.
-        let _ = tell.send(talk(&mut child, &order).await);
+        let _ = tell.send(talk(&mut child, line).await);
         let _ = child.wait().await;
     });
-    match select(told, clock.sleep(PATIENCE)).await {
-        Either::Left((Ok(Ok(answer)), _)) => Ok(answer),
+    match select(told, clock.sleep(patience)).await {
+        Either::Left((Ok(Ok(answer)), _)) => Ok(Some(answer)),
         Either::Left((Ok(Err(error)), _)) => Err(not_run(shim, &error)),
         Either::Left((Err(_), _)) => Err(Error::unavailable("stopping", "the host is stopping")),
-        Either::Right(_) => Err(Error::new(
-            ErrorKind::Deadline,
-            "start-slow",
-            format!(
-                "the shim has not answered for {} s; ask again",
-                PATIENCE.as_secs()
-            ),
-        )),
+        Either::Right(_) => Ok(None),
     }
 }
 
@@ -85,9 +79,10 @@ fn spawn(shim: &ShimCommand, slot: &Slot) -> io::Result<Child> {
         .spawn()
 }
 
-async fn talk(child: &mut Child, order: &[u8]) -> io::Result<Answer> {
+async fn talk(child: &mut Child, line: Zeroizing<Vec<u8>>) -> io::Result<Answer> {
     if let Some(mut stdin) = child.stdin.take() {
-        stdin.write_all(order).await?;
+        stdin.write_all(&line).await?;
+        drop(line);
         // Its end is the end of the order.
         stdin.shutdown().await?;
     }

@@ -1,4 +1,4 @@
-//! Who descends from whom.
+//! Who descends from whom, and who carries the mark of a program.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -6,6 +6,7 @@ use std::io;
 
 use rustix::process::{Pid, Signal, kill_process};
 
+use super::marker::Marker;
 use crate::boot::ProcessStat;
 
 /// All processes that run now and descend from `ancestor`, which is not among them.
@@ -13,11 +14,12 @@ pub(crate) fn descendants(ancestor: u32) -> io::Result<Vec<ProcessStat>> {
     Ok(below(ancestor, &processes()?))
 }
 
-/// All processes that run now in the session that `leader` began.
-pub(crate) fn session(leader: u32) -> io::Result<Vec<ProcessStat>> {
+/// All processes that run now and were executed with this mark, as far as this user may know.
+pub(crate) fn marked(marker: &Marker) -> io::Result<Vec<ProcessStat>> {
+    let own = std::process::id();
     Ok(processes()?
         .into_iter()
-        .filter(|stat| stat.session == leader && !stat.has_ended())
+        .filter(|stat| stat.pid != own && !stat.has_ended() && marker.is_on(stat.pid))
         .collect())
 }
 
@@ -80,7 +82,6 @@ mod tests {
             pid,
             parent,
             state,
-            session: 1,
             start_ticks: 0,
         };
         let all = [

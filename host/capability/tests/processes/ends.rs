@@ -8,7 +8,7 @@ use fleet_model::ErrorKind;
 use fleet_model::driver::KillTarget;
 use futures::StreamExt;
 
-use crate::harness::{BOTH, Host, Run, caller, lives, members, until, within};
+use crate::harness::{BOTH, Host, Run, any_op, caller, lives, members, until, within};
 
 /// A daemon as daemons are: in a session of its own, with its parent gone.
 const DAEMON: &str =
@@ -188,4 +188,32 @@ async fn a_fork_bomb_is_ended() {
     run.kill().await;
     assert_eq!(run.exit().await.code, 137);
     run.remove().await;
+}
+
+#[tokio::test]
+async fn a_program_that_removes_its_own_records_is_ended_by_its_name() {
+    for isolation in BOTH {
+        let host = Host::isolated(isolation);
+        let run = host
+            .script(&format!(
+                "{DAEMON} while [ ! -s daemon ]; do :; done; rm -rf ../runs; echo gone > gone; sleep 64"
+            ))
+            .await;
+        let pid = run.start().await.pid.unwrap();
+        run.file("gone").await;
+        let daemon = daemon(&run).await;
+        let reference = &run.prepared.reference;
+        let looked = host.processes.inspect(&caller(), reference).await;
+        assert_eq!(looked.unwrap_err().kind, ErrorKind::NotFound);
+        assert!(lives(pid) && lives(daemon));
+        let killed = host.processes.kill(&caller(), &any_op(), reference).await;
+        assert_eq!(killed.unwrap_err().kind, ErrorKind::NotFound);
+        within(host.processes.remove(&caller(), &any_op(), reference))
+            .await
+            .unwrap();
+        until(|| (!lives(pid) && !lives(daemon)).then_some(())).await;
+        if let Some(group) = group(&run) {
+            assert!(!Path::new(&group).exists());
+        }
+    }
 }

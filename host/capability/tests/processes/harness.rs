@@ -9,10 +9,11 @@ use std::time::{Duration, Instant};
 use fleet_capability::cgroup::Choice;
 use fleet_capability::log::LogLimits;
 use fleet_capability::{
-    Caller, Frame, Launcher, LocalProcesses, Open, Options, OutputOptions, ProcessState,
-    ProcessStatus, Processes, Request, ShimCommand, Stream,
+    Caller, Frame, Launcher, LocalProcesses, NoSecrets, Open, Options, OutputOptions, ProcessState,
+    ProcessStatus, Processes, Request, Secrets, ShimCommand, Stdin, Stream,
 };
 use fleet_model::driver::Exit;
+use fleet_model::spec::Limits;
 use fleet_model::{Attempt, Error, Generation, ItemKey, Op, Verb, WorkloadId};
 use fleet_seam::SystemClock;
 use futures::StreamExt;
@@ -28,6 +29,8 @@ pub(crate) struct Host {
     pub(crate) processes: LocalProcesses,
     pub(crate) folder: Arc<TempDir>,
     options: Options,
+    secrets: Arc<dyn Secrets>,
+    shim: ShimCommand,
 }
 
 impl Host {
@@ -52,22 +55,50 @@ impl Host {
         })
     }
 
-    fn with(options: Options) -> Self {
-        Self::on(Arc::new(tempfile::tempdir().unwrap()), options)
+    pub(crate) fn with(options: Options) -> Self {
+        Self::in_folder(tempfile::tempdir().unwrap(), options)
     }
 
-    fn on(folder: Arc<TempDir>, options: Options) -> Self {
-        let processes = open(&folder, options);
+    pub(crate) fn in_folder(folder: TempDir, options: Options) -> Self {
+        Self::on(Arc::new(folder), options, Arc::new(NoSecrets), plain_shim())
+    }
+
+    fn on(
+        folder: Arc<TempDir>,
+        options: Options,
+        secrets: Arc<dyn Secrets>,
+        shim: ShimCommand,
+    ) -> Self {
+        let processes = open(&folder, options, secrets.clone(), shim.clone());
         Self {
             processes,
             folder,
             options,
+            secrets,
+            shim,
         }
     }
 
     /// Another host on the same folder, as after a restart.
     pub(crate) fn again(&self) -> Self {
-        Self::on(self.folder.clone(), self.options)
+        let (folder, secrets) = (self.folder.clone(), self.secrets.clone());
+        Self::on(folder, self.options, secrets, self.shim.clone())
+    }
+
+    /// Another host on the same folder, with other shims.
+    pub(crate) fn with_shim(&self, shim: ShimCommand) -> Self {
+        let (folder, secrets) = (self.folder.clone(), self.secrets.clone());
+        Self::on(folder, self.options, secrets, shim)
+    }
+
+    /// Another host on the same folder, with other secrets.
+    pub(crate) fn knowing(&self, secrets: Arc<dyn Secrets>) -> Self {
+        Self::on(
+            self.folder.clone(),
+            self.options,
+            secrets,
+            self.shim.clone(),
+        )
     }
 
     /// A prepared shell script, of a new workload.
@@ -110,7 +141,12 @@ impl Drop for Host {
         if Arc::strong_count(&self.folder) > 1 {
             return;
         }
-        let left = open(&self.folder, self.options);
+        let left = open(
+            &self.folder,
+            self.options,
+            self.secrets.clone(),
+            plain_shim(),
+        );
         let sweep = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread()
                 .enable_all()
@@ -203,6 +239,10 @@ impl Run<'_> {
         .await
     }
 
+    pub(crate) async fn attribute(&self, name: &str) -> Option<String> {
+        self.inspect().await.attributes.get(name).cloned()
+    }
+
     pub(crate) async fn run(&self) -> Exit {
         self.start().await;
         self.exit().await
@@ -267,6 +307,9 @@ pub(crate) fn request(command: &[&str]) -> Request {
         workload: WorkloadId::new(1, u128::from(NEXT.fetch_add(1, Ordering::Relaxed))),
         command: command.iter().map(|word| (*word).to_owned()).collect(),
         env: BTreeMap::new(),
+        secrets: BTreeMap::new(),
+        limits: Limits::default(),
+        stdin: Stdin::default(),
     }
 }
 
@@ -343,24 +386,50 @@ pub(crate) fn stdout(frames: &[Frame]) -> String {
     String::from_utf8(joined(frames, Stream::Stdout)).unwrap()
 }
 
-fn open(folder: &TempDir, options: Options) -> LocalProcesses {
-    let shim = ShimCommand {
-        program: shim(),
-        args: Vec::new(),
-    };
+fn open(
+    folder: &TempDir,
+    options: Options,
+    secrets: Arc<dyn Secrets>,
+    shim: ShimCommand,
+) -> LocalProcesses {
     LocalProcesses::open_with(
         &folder.path().join("workloads"),
         shim,
         Arc::new(SystemClock),
+        secrets,
         options,
     )
     .unwrap()
 }
 
-fn shim() -> PathBuf {
+fn plain_shim() -> ShimCommand {
+    ShimCommand {
+        program: shim(),
+        args: Vec::new(),
+    }
+}
+
+pub(crate) fn shim() -> PathBuf {
     let own = std::env::current_exe().unwrap();
     own.parent()
         .and_then(Path::parent)
         .unwrap()
         .join("examples/shim")
+}
+
+/// The keeper of a started process.
+pub(crate) fn shim_of(run: &Run<'_>) -> u32 {
+    let claim: serde_json::Value =
+        serde_json::from_slice(&std::fs::read(run.slot().join("claim")).unwrap()).unwrap();
+    claim["shim"]["pid"].as_u64().unwrap().try_into().unwrap()
+}
+
+pub(crate) fn kill_9(pid: u32) {
+    assert!(
+        std::process::Command::new("kill")
+            .args(["-9", &pid.to_string()])
+            .status()
+            .unwrap()
+            .success()
+    );
 }

@@ -9,9 +9,16 @@
     reason = "tests"
 )]
 
+mod commands;
+mod crashes;
 mod ends;
 mod harness;
+mod leftovers;
+mod limits;
 mod output;
+mod packets;
 mod refusals;
 mod restart;
+mod secrets;
 mod starts;
+mod venv;

@@ -6,23 +6,7 @@ use fleet_capability::{Open, OutputOptions, ProcessState, Processes};
 use fleet_model::ErrorKind;
 use futures::StreamExt;
 
-use crate::harness::{BOTH, Host, Run, caller, lives, stdout, until, within};
-
-fn shim_of(run: &Run<'_>) -> u32 {
-    let claim: serde_json::Value =
-        serde_json::from_slice(&fs::read(run.slot().join("claim")).unwrap()).unwrap();
-    claim["shim"]["pid"].as_u64().unwrap().try_into().unwrap()
-}
-
-fn kill_9(pid: u32) {
-    assert!(
-        std::process::Command::new("kill")
-            .args(["-9", &pid.to_string()])
-            .status()
-            .unwrap()
-            .success()
-    );
-}
+use crate::harness::{BOTH, Host, Run, caller, kill_9, lives, shim_of, stdout, until, within};
 
 #[tokio::test]
 async fn a_program_outlives_its_host_and_is_found_again() {

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use fleet_capability::{Launcher, OutputOptions, ProcessState, Processes};
+use fleet_capability::{Launcher, OutputOptions, ProcessState, Processes, Stdin};
 use fleet_model::driver::KillTarget;
 use fleet_model::{ErrorKind, Verb};
 use futures::future::join_all;
@@ -43,6 +43,7 @@ async fn the_program_runs_where_and_as_it_was_promised() {
     let script = "pwd; echo $0; env | sort; grep -i 'sig[bi]' /proc/self/status; cat; \
         ps -o pgid= -p $$; echo $$; ls /proc/self/fd";
     let mut request = request(&["sh", "-c", script, "a b"]);
+    request.stdin = Stdin::Null;
     request.env = BTreeMap::from([
         ("MINE".into(), "x=y z".into()),
         ("HOME".into(), "/nowhere".into()),

@@ -5,5 +5,6 @@ pub(crate) mod completions;
 pub(crate) mod config;
 pub(crate) mod events;
 pub(crate) mod plugin;
+pub(crate) mod secret;
 pub(crate) mod table;
 pub(crate) mod workload;

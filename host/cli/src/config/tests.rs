@@ -264,7 +264,7 @@ fn a_mistake_in_the_file_names_line_and_column_and_what_was_meant() {
             "[ceiling]\nlogs = true",
             "fleet-host.toml:2:1: unknown key `logs`",
         ),
-        ("role = \"al\"", "unknown variant"),
+        ("role = \"al\"", "fleet-host.toml:1:8: unknown value `al`"),
     ] {
         let failure = mistake(text);
         assert!(failure.message.contains(want), "{}", failure.message);

@@ -12,19 +12,34 @@ use std::path::{Path, PathBuf};
 
 use fleet_seam::Entropy;
 use rustix::fs::{FlockOperation, flock};
+use zeroize::Zeroizing;
 
 use crate::failure::{Exit, Failure, reason};
-use crate::folder::{CONFIG, TOKEN};
+use crate::folder::{CONFIG, SEALING_KEY, TOKEN};
 use crate::run::grants;
 
 const LOCK: &str = "host.lock";
+
+/// How often the lock is tried, and how long between two tries.
+const LOCK_TRIES: u32 = 20;
+const LOCK_PAUSE: std::time::Duration = std::time::Duration::from_millis(25);
+
+/// The controller's memory, and the node's.
+pub(super) const CONTROLLER_DB: &str = "controller.db";
+pub(super) const NODE_DB: &str = "node.db";
+
+/// Where the service manager puts credentials (systemd.exec(5), `LoadCredential=`).
+const CREDENTIALS: &str = "CREDENTIALS_DIRECTORY";
+
+/// The credential that holds the sealing key.
+const SEALING_CREDENTIAL: &str = "fleet-host.secret-key";
 
 /// A data folder that is this process's own, until it is dropped.
 #[derive(Debug)]
 pub(super) struct DataFolder {
     path: PathBuf,
-    /// Held, not read.
-    _lock: File,
+    /// Held; and known again by its inode.
+    lock: File,
 }
 
 impl DataFolder {
@@ -35,7 +50,16 @@ impl DataFolder {
             .canonicalize()
             .map_err(|error| unusable(path, &error))?;
         let lock = lock(&path)?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, lock })
+    }
+
+    /// Whether what this process locked is still what stands there. A folder that was removed, or
+    /// put in place of it, is not this host's any more.
+    pub(super) fn is_there(&self) -> bool {
+        let (Ok(ours), Ok(there)) = (self.lock.metadata(), self.path.join(LOCK).metadata()) else {
+            return false;
+        };
+        (ours.dev(), ours.ino()) == (there.dev(), there.ino())
     }
 
     /// Where it is, from the root.
@@ -45,7 +69,27 @@ impl DataFolder {
 
     /// The admin token, made if there is none. Never printed.
     pub(super) fn token(&self, entropy: &dyn Entropy) -> Result<String, Failure> {
-        let file = self.path.join(TOKEN);
+        self.secret(TOKEN, entropy)
+    }
+
+    /// The key that secrets are sealed with, as text: from the service manager's credential where
+    /// there is one, else from a file of its own, made if there is none. Never printed. A backup of
+    /// the database without it opens nothing.
+    pub(super) fn sealing_key(&self, entropy: &dyn Entropy) -> Result<Zeroizing<String>, Failure> {
+        if let Some(folder) = std::env::var_os(CREDENTIALS) {
+            let file = Path::new(&folder).join(SEALING_CREDENTIAL);
+            match std::fs::read_to_string(&file) {
+                Ok(text) => return Ok(Zeroizing::new(text.trim().to_owned())),
+                Err(error) if error.kind() == ErrorKind::NotFound => {}
+                Err(error) => return Err(unusable(&file, &error)),
+            }
+        }
+        self.secret(SEALING_KEY, entropy).map(Zeroizing::new)
+    }
+
+    /// 256 random bits in a file of their own.
+    fn secret(&self, name: &str, entropy: &dyn Entropy) -> Result<String, Failure> {
+        let file = self.path.join(name);
         match std::fs::read_to_string(&file) {
             Ok(text) => {
                 // A copy from elsewhere may have brought wider permissions along.
@@ -54,14 +98,14 @@ impl DataFolder {
                 Ok(text.trim().to_owned())
             }
             Err(error) if error.kind() == ErrorKind::NotFound => self
-                .new_token(&file, entropy)
+                .new_secret(&file, entropy)
                 .map_err(|error| unusable(&file, &error)),
             Err(error) => Err(unusable(&file, &error)),
         }
     }
 
     /// Written beside and moved, so that there is never a part of one.
-    fn new_token(&self, file: &Path, entropy: &dyn Entropy) -> io::Result<String> {
+    fn new_secret(&self, file: &Path, entropy: &dyn Entropy) -> io::Result<String> {
         let mut bytes = [0; 32];
         entropy.fill(&mut bytes);
         let token: String = bytes.iter().map(|byte| format!("{byte:02x}")).collect();
@@ -98,11 +142,9 @@ fn make(path: &Path) -> Result<(), Failure> {
             "the data folder {} is open to other users and holds other things",
             path.display()
         );
-        let help = format!(
-            "name another folder with --data, or close this one with `chmod 700 {}`",
-            path.display()
-        );
-        return Err(Failure::new(Exit::Refused, message).help(help));
+        return Err(Failure::new(Exit::Refused, message).help(
+            "name a folder of its own with --data: one that is not there yet, or an empty one",
+        ));
     }
     std::fs::set_permissions(path, Permissions::from_mode(0o700))
         .map_err(|error| unusable(path, &error))
@@ -131,7 +173,7 @@ fn lock(folder: &Path) -> Result<File, Failure> {
         .mode(0o600)
         .open(&path);
     let mut file = open.map_err(|error| unusable(&path, &error))?;
-    match flock(&file, FlockOperation::NonBlockingLockExclusive) {
+    match patiently(&file) {
         Ok(()) => {}
         Err(rustix::io::Errno::WOULDBLOCK) => {
             let mut holder = String::new();
@@ -143,6 +185,29 @@ fn lock(folder: &Path) -> Result<File, Failure> {
     }
     sign(&mut file).map_err(|error| unusable(&path, &error))?;
     Ok(file)
+}
+
+/// A host that was killed while it started a shim may hold the lock for a moment longer, through the
+/// shim that is about to begin.
+fn patiently(file: &File) -> rustix::io::Result<()> {
+    let mut tries = 0;
+    loop {
+        match flock(file, FlockOperation::NonBlockingLockExclusive) {
+            Err(rustix::io::Errno::WOULDBLOCK) if tries < LOCK_TRIES => {
+                tries += 1;
+                pause();
+            }
+            other => return other,
+        }
+    }
+}
+
+#[expect(
+    clippy::disallowed_methods,
+    reason = "before anything runs, for half a second in all"
+)]
+fn pause() {
+    std::thread::sleep(LOCK_PAUSE);
 }
 
 /// Says who holds it.
@@ -239,6 +304,19 @@ mod tests {
             "{failure:?}"
         );
         assert_eq!(mode(other.path()), 0o755);
+    }
+
+    #[test]
+    fn a_folder_that_went_or_was_replaced_is_noticed() {
+        let parent = tempfile::tempdir().unwrap();
+        let path = parent.path().join("data");
+        let folder = DataFolder::take(&path).unwrap();
+        assert!(folder.is_there());
+        std::fs::rename(&path, parent.path().join("away")).unwrap();
+        assert!(!folder.is_there());
+        std::fs::create_dir(&path).unwrap();
+        std::fs::write(path.join(LOCK), "").unwrap();
+        assert!(!folder.is_there(), "another one in its place is not it");
     }
 
     #[test]

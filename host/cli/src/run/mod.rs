@@ -5,6 +5,7 @@
 //! | [`data`] | the data folder: its owner, its lock, the admin token |
 //! | [`grants`] | what plugins may do, and the file a first start writes |
 //! | [`listen`] | the address of the API |
+//! | [`http`] | the API's connections, bounded |
 //! | [`parts`] | the parts of a host, made and joined |
 //! | [`running`] | the parts at work: started, watched, stopped in order |
 //! | [`serve`] | the life of a host: up, ready, told to stop |
@@ -17,6 +18,8 @@
 mod data;
 #[cfg(all(feature = "controller", feature = "node"))]
 mod grants;
+#[cfg(all(feature = "controller", feature = "node"))]
+mod http;
 #[cfg(all(feature = "controller", feature = "node"))]
 mod listen;
 #[cfg(all(feature = "controller", feature = "node"))]

@@ -4,20 +4,23 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use fleet_capability::{LocalProcesses, ShimCommand};
-use fleet_controller::{Controller, ControllerOptions, ControllerState, OpenError};
+use fleet_capability::{LocalProcesses, LocalSpools, Redactor, ShimCommand};
+use fleet_controller::{Controller, ControllerOptions, ControllerState, OpenError, SealingKey};
 use fleet_model::Name;
 use fleet_model::plugin::{Plugin, PluginState};
-use fleet_node::{Node, NodeOptions, NodeState, Readiness, machine_boot_id};
+use fleet_node::state::Identity;
+use fleet_node::{Node, NodeOptions, NodeState, Readiness, SecretDesk, machine_boot_id};
 use fleet_plugin::{CompileCommand, Drivers as _, PluginHost, PluginHostOptions};
 use fleet_protocol::transport::{MemoryListener, memory};
 use fleet_seam::{Clock, Entropy, Ids};
 use fleet_store::sqlite::Sqlite;
 use fleet_store::{Options, State, Store, StoreError};
+use zeroize::Zeroizing;
 
+use super::data::{CONTROLLER_DB, NODE_DB};
 use super::grants::Granted;
 use crate::config::Settings;
-use crate::failure::{Failure, chain};
+use crate::failure::{Exit, Failure, chain};
 use crate::workers::{COMPILE, SHIM};
 
 /// This very program, also after another was put in its place.
@@ -28,6 +31,14 @@ const SELF: &str = "/proc/self/exe";
 pub(super) struct Seams {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
+}
+
+/// What only this host may know.
+pub(super) struct Keys {
+    /// Opens the API.
+    pub(super) token: String,
+    /// Seals secrets, as text.
+    pub(super) sealing: Zeroizing<String>,
 }
 
 /// All parts, not yet running.
@@ -46,21 +57,32 @@ pub(super) async fn open(
     data: &Path,
     plugins: &Path,
     granted: &Granted,
-    token: String,
+    keys: Keys,
     seams: &Seams,
 ) -> Result<Parts, Failure> {
     let Seams { clock, entropy } = seams.clone();
     let ids = Ids::new(clock.clone(), entropy.clone());
     let name = node_name();
-    let controller_store = store::<ControllerState>(&data.join("controller.db"), &ids).await?;
-    let node_store = store::<NodeState>(&data.join("node.db"), &ids).await?;
+    let controller_store = store::<ControllerState>(&data.join(CONTROLLER_DB), &ids).await?;
+    let node_store = store::<NodeState>(&data.join(NODE_DB), &ids).await?;
+
+    belong_together(&controller_store, &node_store, data)?;
 
     let shim = ShimCommand {
         program: SELF.into(),
         args: vec![SHIM.into()],
     };
-    let processes = LocalProcesses::open(&data.join("workloads"), shim, clock.clone())?;
+    let redactor = Redactor::default();
+    let secrets = Arc::new(SecretDesk::new(clock.clone(), redactor.clone()));
+    let processes = LocalProcesses::open_with(
+        &data.join("workloads"),
+        shim,
+        clock.clone(),
+        secrets.clone(),
+        fleet_capability::Options::default(),
+    )?;
     let files = processes.workspaces().clone();
+    let packets = LocalSpools::open(&files, clock.clone())?;
     let plugins = PluginHost::open(PluginHostOptions {
         folder: plugins.to_path_buf(),
         data: data.to_path_buf(),
@@ -76,9 +98,14 @@ pub(super) async fn open(
         processes: Arc::new(processes),
         clock: clock.clone(),
         node_name: name.clone(),
+        redactor: redactor.clone(),
     })?;
+    let boot = machine_boot_id()?;
 
+    let Keys { token, sealing } = keys;
     let mut options = ControllerOptions::new(token, env!("CARGO_PKG_VERSION"));
+    options.boot.clone_from(&boot);
+    options.sealing_key = SealingKey::from_text(&sealing);
     options.heartbeat_ms = u64::try_from(settings.heartbeat.as_millis()).unwrap_or(u64::MAX);
     let controller = Controller::open(
         controller_store.clone(),
@@ -92,12 +119,15 @@ pub(super) async fn open(
         NodeOptions {
             name,
             labels: std::collections::BTreeMap::new(),
-            boot: machine_boot_id()?,
+            boot,
         },
         fleet_node::Parts {
             store: node_store.clone(),
             drivers: plugins.clone(),
             files: Arc::new(files),
+            packets: Arc::new(packets),
+            secrets,
+            redactor,
             dialer: Arc::new(dialer),
             clock,
             entropy,
@@ -111,6 +141,34 @@ pub(super) async fn open(
         plugins,
         listener,
     })
+}
+
+/// The one database remembers what the other has done: one of them lost, or put back alone, would
+/// leave work that nobody can reach.
+fn belong_together(
+    controller: &Store<ControllerState>,
+    node: &Store<NodeState>,
+    data: &Path,
+) -> Result<(), Failure> {
+    let snapshot = node.snapshot();
+    let identity = snapshot.state.identity.get(&Identity::KEY);
+    let wrong = match identity.map(AsRef::as_ref) {
+        None if controller.snapshot().state.knows_nodes() => NODE_DB,
+        Some(Identity {
+            seen: Some(seen), ..
+        }) if seen.store.to_string() != controller.id() => CONTROLLER_DB,
+        _ => return Ok(()),
+    };
+    Err(Failure::new(
+        Exit::Refused,
+        format!(
+            "{wrong} in {} is not the one that was there: it is new, or another host's",
+            data.display()
+        ),
+    )
+    .help(format!(
+        "put {wrong} back from a backup; or, to start over, end what still runs and name another folder with --data"
+    )))
 }
 
 async fn store<S: State>(path: &Path, ids: &Ids) -> Result<Store<S>, Failure> {

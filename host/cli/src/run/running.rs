@@ -5,11 +5,13 @@ use std::sync::Arc;
 use fleet_controller::{Controller, ControllerState};
 use fleet_node::{NodeState, Readiness};
 use fleet_plugin::PluginHost;
+use fleet_seam::Clock;
 use fleet_store::{Cause, Store};
 use tokio::net::TcpListener;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use super::http;
 use super::parts::{self, Parts};
 use crate::config::Settings;
 use crate::failure::{Failure, chain};
@@ -33,7 +35,12 @@ pub(super) struct Running {
 
 impl Running {
     /// Starts all of them.
-    pub(super) fn start(parts: Parts, listener: TcpListener, settings: &Settings) -> Self {
+    pub(super) fn start(
+        parts: Parts,
+        listener: TcpListener,
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let Parts {
             controller,
             controller_store,
@@ -54,11 +61,7 @@ impl Running {
         let [api_stop, node_stop, controller_stop] = stops.clone();
         let router = controller.router(reasons.clone());
         let api = tokio::spawn(async move {
-            let serve =
-                axum::serve(listener, router).with_graceful_shutdown(api_stop.cancelled_owned());
-            if let Err(error) = serve.await {
-                tracing::error!(%error, "the API has ended");
-            }
+            http::serve(listener, router, clock, api_stop).await;
         });
         let sessions =
             tokio::spawn(async move { controller.serve_nodes(nodes, controller_stop).await });

@@ -46,7 +46,7 @@ impl Screen {
             text.push_str(&format!("not ready  {reason}\n"));
         }
         text.push_str(&format!(
-            "data     {}   (stop the host and delete it to start over)\n",
+            "data     {}   (to start over: `workload rm --all`, stop the host, delete it)\n",
             self.data
         ));
         text.push_str(&self.plugins_text());
@@ -250,7 +250,7 @@ mod tests {
         assert_eq!(
             screen().text(),
             "fleet-host 0.1.0  ready in 24 ms   http://127.0.0.1:7300   pid 4711\n\
-             data     target/run   (stop the host and delete it to start over)\n\
+             data     target/run   (to start over: `workload rm --all`, stop the host, delete it)\n\
              plugins  native 0.1.0 active    mock 0.1.0 active\n\
              \x20        docker 0.1.0 not usable: no engine\n\
              \x20        junk.wasm rejected: not a component\n\

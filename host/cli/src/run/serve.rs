@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use super::data::DataFolder;
 use super::grants;
 use super::listen;
-use super::parts::{self, Seams};
+use super::parts::{self, Keys, Seams};
 use super::running::{Running, settled};
 use super::screen::{Screen, stopping};
 use super::signals::Stop;
@@ -35,6 +35,8 @@ use crate::progress::Progress;
 const STOP: Duration = Duration::from_secs(15);
 /// How long the first screen waits for what the node finds again.
 const RECOVER: Duration = Duration::from_millis(500);
+/// How often to look whether the data folder is still there; each commit looks by itself.
+const LOOK: Duration = Duration::from_secs(1);
 /// How long the host waits for its own API's answer about workloads.
 const COUNT: Duration = Duration::from_secs(2);
 
@@ -74,13 +76,17 @@ async fn live(settings: &Settings, context: &mut Context) -> Result<(), Failure>
         .local_addr()
         .map_err(|error| Failure::io("cannot listen", &error))?;
     let token = data.token(&*seams.entropy)?;
+    let sealing = data.sealing_key(&*seams.entropy)?;
     let granted = grants::find(settings.grants.as_deref(), data.path(), plugins)?;
     let parts = parts::open(
         settings,
         data.path(),
         plugins,
         &granted,
-        token.clone(),
+        Keys {
+            token: token.clone(),
+            sealing,
+        },
         &seams,
     )
     .await?;
@@ -88,7 +94,7 @@ async fn live(settings: &Settings, context: &mut Context) -> Result<(), Failure>
     let url = format!("http://{address}");
     let client = own_client(&url, token)?;
     let command = command(settings, context, &url);
-    let mut running = Running::start(parts, listener, settings);
+    let mut running = Running::start(parts, listener, settings, seams.clock.clone());
     let progress = Progress::begin("loading plugins");
     tokio::select! {
         () = settled(running.plugins.clone(), running.readiness.clone(), running.known.clone()) => {}
@@ -120,6 +126,7 @@ async fn live(settings: &Settings, context: &mut Context) -> Result<(), Failure>
     }
     tokio::select! {
         end = running.failed() => return Err(end),
+        end = removed(&data, &seams) => return Err(end),
         () = stop.wished() => {}
     }
     if !context.output.is_json() {
@@ -129,6 +136,18 @@ async fn live(settings: &Settings, context: &mut Context) -> Result<(), Failure>
         heard(context.output.text(&stopping(alive, &screen.command)))?;
     }
     ordered(running, &mut stop).await
+}
+
+/// Returns when the data folder is not there any more: nothing could be kept from then on.
+async fn removed(data: &DataFolder, seams: &Seams) -> Failure {
+    while data.is_there() {
+        seams.clock.sleep(LOOK).await;
+    }
+    Failure::failed(format!(
+        "the data folder {} was removed or replaced under the running host",
+        data.path().display()
+    ))
+    .help("workloads keep running: put the folder back as it was and start the host again, or end them by hand")
 }
 
 /// A host does not end because nobody reads what it says.

@@ -1,7 +1,10 @@
 //! The client against a server that loses answers, breaks streams and restarts.
 
+mod commands;
 mod follow;
+mod packets;
 mod requests;
+mod secrets;
 mod wait;
 
 use std::collections::VecDeque;
@@ -25,6 +28,7 @@ struct Asked {
     key: Option<String>,
     last_event_id: Option<String>,
     authorization: Option<String>,
+    content_type: Option<String>,
     body: String,
 }
 
@@ -54,6 +58,15 @@ struct Server {
 impl Server {
     /// `answer` sees the request and how many came before it.
     async fn start(answer: impl Fn(&Asked, usize) -> Answer + Send + Sync + 'static) -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        Self::at(listener, answer)
+    }
+
+    /// The same, where somebody listens already.
+    fn at(
+        listener: TcpListener,
+        answer: impl Fn(&Asked, usize) -> Answer + Send + Sync + 'static,
+    ) -> Self {
         let asked = Arc::new(Mutex::new(Vec::new()));
         let (answer, seen) = (Arc::new(answer), asked.clone());
         let app = Router::new().fallback(move |request: Request| {
@@ -68,7 +81,6 @@ impl Server {
                 respond(answer(&request, count))
             }
         });
-        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("http://{}", listener.local_addr().unwrap());
         tokio::spawn(async move { axum::serve(listener, app).await });
         Self { url, asked }
@@ -106,6 +118,7 @@ async fn read(request: Request) -> Asked {
         key: header("idempotency-key"),
         last_event_id: header("last-event-id"),
         authorization: header("authorization"),
+        content_type: header("content-type"),
         body: String::from_utf8(body.to_vec()).unwrap(),
     }
 }

@@ -42,12 +42,18 @@ impl<T: DeserializeOwned> FromRequest<Api> for Sent<T> {
         }
         // No body is an empty object: what has no required field can be left out.
         let text: &[u8] = if bytes.is_empty() { b"{}" } else { &bytes };
+        let first = text.iter().find(|byte| !byte.is_ascii_whitespace());
+        if first == Some(&b'[') {
+            let message = "the body is a list: send an object, as in {\"command\": [\"true\"]}";
+            return Err(Error::invalid("invalid-body", message).into());
+        }
         let value = serde_json::from_slice(text).map_err(|error| malformed(&error))?;
         Ok(Self { value, bytes })
     }
 }
 
-fn is_json(headers: &HeaderMap) -> bool {
+/// Whether a body is declared as JSON.
+pub(super) fn is_json(headers: &HeaderMap) -> bool {
     let declared = headers
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
@@ -93,6 +99,11 @@ pub(super) struct Key {
 }
 
 impl Key {
+    /// The key alone.
+    pub(super) fn into_text(self) -> Option<String> {
+        self.key
+    }
+
     /// Binds the key to the whole request.
     pub(super) fn bind(self, body: &[u8]) -> Option<Keyed> {
         let Self { key, line } = self;

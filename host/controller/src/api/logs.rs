@@ -84,7 +84,7 @@ pub(super) async fn logs(
         .inner
         .registry
         .get(found.at.node)
-        .ok_or_else(|| away(&node))?;
+        .ok_or_else(|| away(&node, "the log"))?;
     let request = Request::Logs {
         item: found.item.id.clone(),
         generation: found.item.generation,
@@ -138,14 +138,14 @@ impl Log {
                     }
                 },
                 Some(Err(_)) => {
-                    chunk.extend_from_slice(&failure(away(&self.node)));
+                    chunk.extend_from_slice(&failure(away(&self.node, "the log")));
                     return (chunk.freeze(), true);
                 }
                 None => {
                     // A session that breaks ends its streams like a log that just ends, and is then over.
                     tokio::task::yield_now().await;
                     if self.over.is_cancelled() {
-                        chunk.extend_from_slice(&failure(away(&self.node)));
+                        chunk.extend_from_slice(&failure(away(&self.node, "the log")));
                     }
                     return (chunk.freeze(), true);
                 }
@@ -191,7 +191,8 @@ fn put(chunk: &mut BytesMut, value: &impl Serialize) {
     chunk.put_u8(b'\n');
 }
 
-fn failure(error: Error) -> Bytes {
+/// The last line of an answer that failed after its first.
+pub(super) fn failure(error: Error) -> Bytes {
     #[derive(Serialize)]
     struct Last {
         error: Problem,
@@ -206,10 +207,11 @@ fn failure(error: Error) -> Bytes {
     line.freeze()
 }
 
-fn away(node: &str) -> Error {
+/// What is asked for is at a node without a session.
+pub(super) fn away(node: &str, what: &str) -> Error {
     Error::unavailable(
         "node-away",
-        format!("node {node} is not connected, and the log is there: try again when it is back"),
+        format!("node {node} is not connected, and {what} is there: try again when it is back"),
     )
 }
 

@@ -6,16 +6,20 @@
 //! * Every change honours an `Idempotency-Key`; every list is paged.
 
 mod body;
+mod commands;
 mod events;
 mod feed;
 mod gate;
 mod health;
 mod logs;
 mod nodes;
+mod packets;
 mod page;
 mod params;
 mod plugins;
 pub(crate) mod problem;
+mod secret_body;
+mod secrets;
 mod target;
 mod workloads;
 
@@ -88,6 +92,7 @@ pub(crate) fn openapi() -> String {
     security(("token" = [])),
     tags(
         (name = "workloads", description = "Programs that should run."),
+        (name = "secrets", description = "Values that workloads use and nobody is shown."),
         (name = "plugins", description = "What the nodes can do."),
         (name = "nodes", description = "The machines."),
         (name = "events", description = "What happened."),
@@ -110,7 +115,12 @@ fn closed() -> OpenApiRouter<Api> {
         .routes(routes!(workloads::show, workloads::remove))
         .routes(routes!(workloads::start))
         .routes(routes!(workloads::stop))
+        .routes(routes!(workloads::extend))
         .routes(routes!(logs::logs))
+        .routes(routes!(commands::send))
+        .routes(routes!(packets::packets))
+        .routes(routes!(secrets::list))
+        .routes(routes!(secrets::set, secrets::remove))
         .routes(routes!(plugins::list))
         .routes(routes!(plugins::show))
         .routes(routes!(nodes::list))

@@ -103,19 +103,23 @@ impl From<Error> for Problem {
     }
 }
 
+impl From<&Error> for Reason {
+    fn from(error: &Error) -> Self {
+        Self {
+            code: error.code.clone(),
+            detail: error.message.clone(),
+            details: error.details.clone(),
+        }
+    }
+}
+
 impl From<Refusal> for Problem {
     fn from(Refusal { first, more }: Refusal) -> Self {
         if more.is_empty() {
             return first.into();
         }
         let all = || std::iter::once(&first).chain(&more);
-        let reasons = all()
-            .map(|error| Reason {
-                code: error.code.clone(),
-                detail: error.message.clone(),
-                details: error.details.clone(),
-            })
-            .collect();
+        let reasons = all().map(Reason::from).collect();
         let detail = all()
             .map(|error| error.message.as_str())
             .collect::<Vec<_>>()

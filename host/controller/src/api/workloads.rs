@@ -4,6 +4,7 @@ use axum::extract::State;
 use axum::http::StatusCode;
 use axum::http::header::CONTENT_TYPE;
 use axum::response::{IntoResponse, Response};
+use fleet_model::quantity::Span;
 use fleet_model::workload::{Workload, WorkloadSpec, WorkloadState};
 use fleet_model::{Error, Label, WorkloadId};
 use serde::Deserialize;
@@ -12,11 +13,11 @@ use utoipa::ToSchema;
 use super::Api;
 use super::body::{Key, Sent};
 use super::page::{self, Page};
-use super::params::Params;
+use super::params::{Flag, Params};
 use super::problem::Problem;
 use super::target::Target;
 use crate::idempotency::Answer;
-use crate::workload::{Found, Verb, find, view};
+use crate::workload::{Admission, Found, Verb, find, view};
 
 /// How a stop should go.
 #[derive(Debug, Default, Deserialize, ToSchema)]
@@ -25,6 +26,15 @@ pub(super) struct Stop {
     /// How long it may take before it becomes a kill, in milliseconds; absent = as before, 10,000 at first.
     #[serde(default)]
     grace_ms: Option<u64>,
+}
+
+/// How much longer a workload may exist.
+#[derive(Debug, Deserialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Extend {
+    /// What is added to its end, 1s to 10years.
+    #[schema(value_type = String, example = "1h 30m")]
+    ttl: Span,
 }
 
 /// Nothing to say.
@@ -87,23 +97,31 @@ pub(super) async fn list(
     Ok(axum::Json(Page { items, next }))
 }
 
-/// Runs a program.
+/// Runs a program. With `dry_run` it is judged, all there is against it is said, and nothing changes.
 #[utoipa::path(
     post, path = "/api/v1/workloads", operation_id = "create_workload", tag = "workloads",
-    params(("Idempotency-Key" = Option<String>, Header, description = "At most 255 characters: the same key and body within 24 hours give the same answer and one workload.")),
+    params(
+        ("dry_run" = Option<bool>, Query, description = "Say what would become of it, and let nothing become of it; an Idempotency-Key means nothing then."),
+        ("Idempotency-Key" = Option<String>, Header, description = "At most 255 characters: the same key and body within 24 hours give the same answer and one workload.")
+    ),
     request_body = WorkloadSpec,
     responses(
         (status = 201, description = "accepted, and durable", body = Workload),
+        (status = 200, description = "a dry run's answer, whether or not it would be accepted", body = Admission),
         (status = "default", description = "a problem; `reasons` has all of them where there are several", content_type = "application/problem+json", body = Problem)
     )
 )]
 pub(super) async fn create(
     State(api): State<Api>,
     key: Key,
-    params: Params,
+    mut params: Params,
     body: Sent<WorkloadSpec>,
 ) -> Result<Response, Problem> {
+    let dry_run = params.flag("dry_run")?;
     params.finish()?;
+    if dry_run == Flag::Set {
+        return Ok(axum::Json(api.inner.try_workload(body.value)).into_response());
+    }
     let keyed = key.bind(&body.bytes);
     Ok(answer(api.inner.create_workload(body.value, keyed).await?))
 }
@@ -182,6 +200,32 @@ pub(super) async fn stop(
     Ok(answer(api.inner.change_workload(name, verb, keyed).await?))
 }
 
+/// Lets one that has a ttl exist for longer. That is possible as long as it is not on its way out.
+#[utoipa::path(
+    post, path = "/api/v1/workloads/{name}/extend", operation_id = "extend_workload", tag = "workloads",
+    params(
+        ("name" = String, Path, description = "Its id or its name."),
+        ("Idempotency-Key" = Option<String>, Header, description = "At most 255 characters: the same request within 24 hours gets the same answer, and is added once.")
+    ),
+    request_body = Extend,
+    responses(
+        (status = 200, description = "its end is put off: `expires_at_ms`", body = Workload),
+        (status = "default", description = "a problem", content_type = "application/problem+json", body = Problem)
+    )
+)]
+pub(super) async fn extend(
+    State(api): State<Api>,
+    Target(name): Target,
+    key: Key,
+    params: Params,
+    body: Sent<Extend>,
+) -> Result<Response, Problem> {
+    params.finish()?;
+    let keyed = key.bind(&body.bytes);
+    let extended = api.inner.extend_workload(name, body.value.ttl, keyed);
+    Ok(answer(extended.await?))
+}
+
 /// Ends it and removes all that was made for it. It is shown as `removing` until its node has done that.
 #[utoipa::path(
     delete, path = "/api/v1/workloads/{name}", operation_id = "remove_workload", tag = "workloads",
@@ -211,7 +255,8 @@ pub(super) async fn remove(
     ))
 }
 
-fn answer(Answer { status, body }: Answer) -> Response {
+/// An answer that may have been given before.
+pub(super) fn answer(Answer { status, body }: Answer) -> Response {
     let status = StatusCode::from_u16(status).unwrap_or(StatusCode::OK);
     (status, [(CONTENT_TYPE, "application/json")], body).into_response()
 }

@@ -1,89 +1,109 @@
-//! The plan: the first node that can run the backend, and a reason for every node that cannot.
+//! The plan: of the nodes that can take the workload the one with the least to do, and a reason for
+//! every other.
 
-use std::fmt;
-
-use fleet_model::id::NodeId;
 use fleet_model::plugin::{Plugin, PluginState};
-use fleet_model::{Error, ErrorKind, Name};
+use fleet_model::workload::WorkloadSpec;
+use fleet_model::{Error, Name};
 
+use super::candidates::{Candidate, plugin_of};
+use super::obstacle::Obstacle;
 use crate::session::Reach;
 use crate::state::NodeRow;
 
 /// When another try makes sense, in milliseconds.
 const RETRY_AFTER_MS: u32 = 1_000;
 
-/// A node, as far as placement looks at it.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Candidate<'a> {
-    /// Who it is and what it has.
-    pub(crate) node: &'a NodeRow,
-    /// Whether it can be told.
-    pub(crate) reach: Reach,
+/// Nodes named in a refusal, at most.
+const SHOWN: usize = 10;
+
+/// What a workload wants of its node.
+#[derive(Debug, Clone)]
+pub(crate) struct Wish<'a> {
+    /// The backend.
+    pub(crate) backend: &'a Name,
+    /// The limits that only the kernel can hold it to.
+    pub(crate) limits: Vec<&'static str>,
+}
+
+impl<'a> Wish<'a> {
+    /// What a spec wants.
+    pub(crate) fn of(spec: &'a WorkloadSpec) -> Self {
+        Self {
+            backend: &spec.backend,
+            limits: spec.limits.kernel(),
+        }
+    }
 }
 
 /// Where to.
 #[derive(Debug, Clone, Copy, PartialEq)]
 pub(crate) struct Place<'a> {
     /// The node.
-    pub(crate) node: NodeId,
+    pub(crate) node: &'a NodeRow,
     /// The backend's plugin there.
     pub(crate) plugin: &'a Plugin,
 }
 
-/// Why not to a node; the later, the nearer it came.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-enum Obstacle {
-    /// It has no such backend, only these.
-    Absent(Vec<String>),
-    /// It refused the plugin.
-    Rejected(String),
-    /// The plugin cannot work on that machine now.
-    Unusable(String),
-    /// The plugin is not in use yet.
-    NotReady(&'static str),
-    /// All would be well if the node were there.
-    Offline,
+/// What is to be said of one node.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Verdict<'a> {
+    /// The node.
+    pub(crate) node: &'a NodeRow,
+    /// Why not there; nothing for the one that is chosen.
+    pub(crate) why_not: Option<Obstacle>,
 }
 
-/// Chooses a node for a workload of this backend.
-///
-/// # Errors
-/// The nearest node's obstacle decides kind and code: `no-backend`, `backend-rejected`,
-/// `backend-unusable`, `backend-not-ready`, `node-offline`; `no-node` where there is none at all.
-/// The message has the reason of every node.
-pub(crate) fn plan<'a>(
-    backend: &Name,
-    candidates: impl IntoIterator<Item = Candidate<'a>>,
-) -> Result<Place<'a>, Error> {
-    let mut obstacles = Vec::new();
-    for candidate in candidates {
-        match judge(backend, candidate) {
-            Ok(plugin) => {
-                return Ok(Place {
-                    node: candidate.node.id,
-                    plugin,
-                });
-            }
-            Err(obstacle) => obstacles.push((candidate.node.name.as_str(), obstacle)),
-        }
-    }
-    Err(refuse(backend, &obstacles))
+/// Where to, and why not elsewhere.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct Plan<'a> {
+    /// The node that is chosen, if one can take it.
+    pub(crate) place: Option<Place<'a>>,
+    /// Every node, in the order of their ids.
+    pub(crate) verdicts: Vec<Verdict<'a>>,
+    /// The backend's plugin on the first node where it is active.
+    active: Option<&'a Plugin>,
 }
 
-fn judge<'a>(
-    backend: &Name,
-    Candidate { node, reach }: Candidate<'a>,
-) -> Result<&'a Plugin, Obstacle> {
-    let mut named = node
-        .plugins
+/// Chooses a node.
+pub(crate) fn plan<'a>(wish: &Wish<'_>, candidates: Vec<Candidate<'a>>) -> Plan<'a> {
+    let judged: Vec<_> = candidates
         .iter()
-        .filter(|plugin| plugin.name == backend.as_str());
-    // Beside an active plugin there may be a rejected newcomer of the same name.
-    let plugin = named
-        .clone()
-        .find(|plugin| plugin.state == PluginState::Active)
-        .or_else(|| named.next());
-    let Some(plugin) = plugin else {
+        .map(|candidate| (candidate, judge(wish, candidate)))
+        .collect();
+    let fitting = judged
+        .iter()
+        .filter_map(|(candidate, judged)| Some((*candidate, *judged.as_ref().ok()?)));
+    let chosen = fitting.min_by_key(|(candidate, _)| (candidate.workloads, candidate.node.id));
+    let verdicts = judged.iter().map(|(candidate, judged)| Verdict {
+        node: candidate.node,
+        why_not: match (judged, chosen) {
+            (Err(obstacle), _) => Some(obstacle.clone()),
+            (Ok(_), Some((chosen, _))) if chosen.node.id != candidate.node.id => {
+                Some(Obstacle::Busier {
+                    has: candidate.workloads,
+                    chosen: chosen.node.name.clone(),
+                    chosen_has: chosen.workloads,
+                })
+            }
+            (Ok(_), _) => None,
+        },
+    });
+    let mut plugins = candidates
+        .iter()
+        .filter_map(|candidate| plugin_of(candidate.node, wish.backend.as_str()));
+    Plan {
+        place: chosen.map(|(candidate, plugin)| Place {
+            node: candidate.node,
+            plugin,
+        }),
+        verdicts: verdicts.collect(),
+        active: plugins.find(|plugin| plugin.state == PluginState::Active),
+    }
+}
+
+fn judge<'a>(wish: &Wish<'_>, candidate: &Candidate<'a>) -> Result<&'a Plugin, Obstacle> {
+    let node = candidate.node;
+    let Some(plugin) = plugin_of(node, wish.backend.as_str()) else {
         let active = node
             .plugins
             .iter()
@@ -98,76 +118,88 @@ fn judge<'a>(
             .clone()
             .unwrap_or_else(|| "no reason given".to_owned())
     };
-    match (plugin.state, plugin.usable, reach) {
-        (PluginState::Rejected, ..) => Err(Obstacle::Rejected(reason())),
-        (PluginState::Active, false, _) => Err(Obstacle::Unusable(reason())),
-        (PluginState::Active, true, Reach::Online) => Ok(plugin),
-        (PluginState::Active, true, Reach::Offline) => Err(Obstacle::Offline),
-        (state, ..) => Err(Obstacle::NotReady(state.as_str())),
+    match plugin.state {
+        PluginState::Active => {}
+        PluginState::Rejected => return Err(Obstacle::Rejected(reason())),
+        state => return Err(Obstacle::NotReady(state.as_str())),
     }
-}
-
-fn refuse(backend: &Name, obstacles: &[(&str, Obstacle)]) -> Error {
-    let Some((_, nearest)) = obstacles.iter().max_by_key(|(_, obstacle)| obstacle) else {
-        let error = Error::unavailable("no-node", "no node has joined yet: try again when one has");
-        return Error {
-            retry_after_ms: Some(RETRY_AFTER_MS),
-            ..error
-        };
-    };
-    let (kind, code, remedy) = match nearest {
-        Obstacle::Absent(_) => (
-            ErrorKind::Invalid,
-            "no-backend",
-            "name one of those, or put the plugin into the node's plugin folder",
-        ),
-        Obstacle::Rejected(_) => (
-            ErrorKind::Unsupported,
-            "backend-rejected",
-            "mend the plugin or its grant; `fleet-host plugin ls` shows it",
-        ),
-        Obstacle::Unusable(_) => (
-            ErrorKind::Unavailable,
-            "backend-unusable",
-            "put that right on the node, then try again",
-        ),
-        Obstacle::NotReady(_) => (
-            ErrorKind::Unavailable,
-            "backend-not-ready",
-            "try again in a moment",
-        ),
-        Obstacle::Offline => (
-            ErrorKind::Unavailable,
-            "node-offline",
-            "try again when the node is back",
-        ),
-    };
-    let reasons: Vec<_> = obstacles
-        .iter()
-        .map(|(node, obstacle)| format!("node {node}: {obstacle}"))
-        .collect();
-    Error {
-        retry_after_ms: kind.is_retryable().then_some(RETRY_AFTER_MS),
-        ..Error::new(
-            kind,
-            code,
-            format!(
-                "no node can run backend `{backend}` ({}): {remedy}",
-                reasons.join("; ")
-            ),
-        )
+    if !plugin.usable {
+        return Err(Obstacle::Unusable(reason()));
     }
-}
-
-impl fmt::Display for Obstacle {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Absent(active) if active.is_empty() => f.write_str("has no active backend"),
-            Self::Absent(active) => write!(f, "has the backends {}", active.join(", ")),
-            Self::Rejected(reason) => write!(f, "rejected it: {reason}"),
-            Self::Unusable(reason) => write!(f, "cannot use it: {reason}"),
-            Self::NotReady(state) => write!(f, "is still loading it ({state})"),
-            Self::Offline => f.write_str("is not connected"),
+    if let Some(held) = holds(plugin) {
+        let missing = wish.limits.iter().copied();
+        let missing: Vec<_> = missing.filter(|limit| !held.contains(limit)).collect();
+        if !missing.is_empty() {
+            let isolation = isolation(plugin);
+            return Err(Obstacle::Limits { missing, isolation });
         }
+    }
+    if let Some(clash) = candidate.clashes.first() {
+        return Err(Obstacle::Port(clash.clone()));
+    }
+    match candidate.reach {
+        Reach::Online => Ok(plugin),
+        Reach::Offline => Err(Obstacle::Offline),
+    }
+}
+
+/// The limits that a backend says it can hold a workload to on its node; nothing where it says nothing.
+pub(crate) fn holds(plugin: &Plugin) -> Option<Vec<&str>> {
+    let limits = plugin.attributes.get("limits")?;
+    Some(limits.split(',').map(str::trim).collect())
+}
+
+/// How a backend says it keeps workloads apart on its node, and why not better.
+fn isolation(plugin: &Plugin) -> Option<String> {
+    let isolation = plugin.attributes.get("isolation")?;
+    Some(match plugin.attributes.get("isolation-reason") {
+        Some(reason) => format!("{isolation}; {reason}"),
+        None => isolation.clone(),
+    })
+}
+
+impl<'a> Plan<'a> {
+    /// The plugin whose word on the config counts: the chosen one, or one that is active somewhere.
+    pub(crate) fn plugin(&self) -> Option<&'a Plugin> {
+        self.place.map(|place| place.plugin).or(self.active)
+    }
+
+    /// The error where no node is chosen. The nearest node's obstacle decides kind and code:
+    /// `no-backend`, `backend-rejected`, `limits-unsupported`, `port-taken`, `backend-unusable`,
+    /// `backend-not-ready`, `node-offline`; `no-node` where there is none at all.
+    pub(crate) fn refusal(&self, backend: &Name) -> Option<Error> {
+        if self.place.is_some() {
+            return None;
+        }
+        let obstacles = self
+            .verdicts
+            .iter()
+            .filter_map(|verdict| Some((verdict.node, verdict.why_not.as_ref()?)));
+        let Some((_, nearest)) = obstacles.clone().max_by_key(|(_, obstacle)| *obstacle) else {
+            let error =
+                Error::unavailable("no-node", "no node has joined yet: try again when one has");
+            return Some(Error {
+                retry_after_ms: Some(RETRY_AFTER_MS),
+                ..error
+            });
+        };
+        let (kind, code, remedy) = nearest.refusal();
+        let mut reasons: Vec<_> = obstacles
+            .take(SHOWN)
+            .map(|(node, obstacle)| format!("node {}: {obstacle}", node.name))
+            .collect();
+        if let more @ 1.. = self.verdicts.len().saturating_sub(SHOWN) {
+            reasons.push(format!("and {more} more nodes"));
+        }
+        let message = format!(
+            "no node can run backend `{backend}` ({}): {remedy}",
+            reasons.join("; ")
+        );
+        let mut error = Error::new(kind, code, message);
+        error.retry_after_ms = kind.is_retryable().then_some(RETRY_AFTER_MS);
+        error
+            .details
+            .extend(nearest.pointer().map(|at| ("pointer".to_owned(), at)));
+        Some(error)
     }
 }

@@ -1,19 +1,21 @@
 //! Placement by table.
 
-use fleet_model::ErrorKind;
 use fleet_model::plugin::{Plugin, PluginState};
+use fleet_model::{ErrorKind, NodeId};
 
-use super::{Candidate, plan};
+use super::candidates::Candidate;
+use super::obstacle::{Clash, Holder, Obstacle};
+use super::{Wish, plan};
 use crate::session::Reach;
 use crate::state::{Connection, NodeRow, Outbox, SessionCounter};
 use crate::tests::scripted::hello;
 use crate::tests::support::plugin;
 
-fn node(name: &str, plugins: Vec<Plugin>) -> NodeRow {
+fn node(number: u128, plugins: Vec<Plugin>) -> NodeRow {
     let hello = hello();
     NodeRow {
-        id: hello.node,
-        name: name.to_owned(),
+        id: NodeId::new(1, number),
+        name: format!("n{number}"),
         labels: hello.labels,
         session: SessionCounter {
             issued: 1,
@@ -47,8 +49,21 @@ fn unusable() -> Vec<Plugin> {
     }]
 }
 
+fn limits(held: &str) -> Vec<Plugin> {
+    let attributes = [
+        ("limits", held),
+        ("isolation", "process group"),
+        ("isolation-reason", "not root"),
+    ];
+    let attributes = attributes.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    vec![Plugin {
+        attributes: attributes.into(),
+        ..plugin("mock", PluginState::Active)
+    }]
+}
+
 #[test]
-fn the_first_node_that_can_is_taken_and_the_nearest_obstacle_is_the_answer() {
+fn a_node_that_can_is_taken_and_the_nearest_obstacle_is_the_answer() {
     use Reach::{Offline, Online};
     let active = || with(PluginState::Active, None);
     let other = || vec![plugin("native", PluginState::Active)];
@@ -105,6 +120,52 @@ fn the_first_node_that_can_is_taken_and_the_nearest_obstacle_is_the_answer() {
                 &["no engine", "native", "n2"],
             )),
         ),
+        // What says that it cannot hold a limit does not get it; what says nothing may.
+        (
+            vec![(limits("cpu, processes"), Online)],
+            Err((
+                "limits-unsupported",
+                ErrorKind::Unsupported,
+                &[
+                    "a limit of memory",
+                    "process group",
+                    "not root",
+                    "leave those",
+                ],
+            )),
+        ),
+        (
+            vec![(limits(""), Online)],
+            Err((
+                "limits-unsupported",
+                ErrorKind::Unsupported,
+                &["a limit of cpu, memory"],
+            )),
+        ),
+        (
+            vec![
+                (limits(""), Online),
+                (limits("cpu,memory,processes"), Online),
+            ],
+            Ok(1),
+        ),
+        // Waiting helps where only the node is away, and not where it could not hold the limit either.
+        (
+            vec![(limits(""), Online), (active(), Offline)],
+            Err(("node-offline", ErrorKind::Unavailable, &["a limit of"])),
+        ),
+        (
+            vec![(limits(""), Offline)],
+            Err(("limits-unsupported", ErrorKind::Unsupported, &[])),
+        ),
+        (
+            vec![(vec![], Offline); 30],
+            Err((
+                "no-backend",
+                ErrorKind::Invalid,
+                &["node n9:", "and 20 more nodes"],
+            )),
+        ),
         // Beside an active plugin a rejected newcomer of its name does no harm.
         (
             vec![(
@@ -114,17 +175,30 @@ fn the_first_node_that_can_is_taken_and_the_nearest_obstacle_is_the_answer() {
             Ok(0),
         ),
     ];
+    let backend = "mock".parse().unwrap();
+    let wish = Wish {
+        backend: &backend,
+        limits: vec!["cpu", "memory"],
+    };
     for (nodes, want) in cases {
-        let nodes: Vec<_> = nodes
-            .into_iter()
-            .enumerate()
-            .map(|(index, (plugins, reach))| (node(&format!("n{index}"), plugins), reach))
+        let nodes: Vec<_> = (0..)
+            .zip(nodes)
+            .map(|(number, (plugins, reach))| (node(number, plugins), reach))
             .collect();
         let candidates = nodes.iter().map(|(node, reach)| Candidate {
             node,
             reach: *reach,
+            workloads: 0,
+            clashes: Vec::new(),
         });
-        match (plan(&"mock".parse().unwrap(), candidates), want) {
+        let plan = plan(&wish, candidates.collect());
+        let got = plan.place.ok_or_else(|| plan.refusal(&backend).unwrap());
+        assert_eq!(plan.verdicts.len(), nodes.len());
+        for verdict in &plan.verdicts {
+            let is_chosen = plan.place.map(|place| place.node.id) == Some(verdict.node.id);
+            assert_eq!(verdict.why_not.is_none(), is_chosen, "{verdict:?}");
+        }
+        match (got, want) {
             (Ok(place), Ok(index)) => {
                 assert!(
                     nodes[index]
@@ -145,4 +219,92 @@ fn the_first_node_that_can_is_taken_and_the_nearest_obstacle_is_the_answer() {
             (got, want) => panic!("{got:?} instead of {want:?}"),
         }
     }
+}
+
+#[test]
+fn of_those_that_can_the_one_with_the_least_to_do_is_taken_and_the_others_are_told_why() {
+    let backend = "mock".parse().unwrap();
+    let wish = Wish {
+        backend: &backend,
+        limits: Vec::new(),
+    };
+    for (workloads, want) in [
+        (vec![3, 1, 2], 1),
+        // Of equals the one with the lowest id, whatever their order.
+        (vec![2, 1, 1], 1),
+        (vec![0, 0, 0], 0),
+        (vec![5], 0),
+    ] {
+        let nodes: Vec<_> = (0..)
+            .zip(&workloads)
+            .map(|(number, _)| node(number, with(PluginState::Active, None)))
+            .collect();
+        let candidates = nodes
+            .iter()
+            .zip(&workloads)
+            .map(|(node, workloads)| Candidate {
+                node,
+                reach: Reach::Online,
+                workloads: *workloads,
+                clashes: Vec::new(),
+            });
+        for candidates in [
+            candidates.clone().collect::<Vec<_>>(),
+            candidates.rev().collect(),
+        ] {
+            let plan = plan(&wish, candidates);
+            assert_eq!(
+                plan.place.unwrap().node.name,
+                format!("n{want}"),
+                "{workloads:?}"
+            );
+            assert!(plan.refusal(&backend).is_none());
+            for verdict in plan.verdicts {
+                let Some(reason) = verdict.why_not else {
+                    assert_eq!(verdict.node.name, format!("n{want}"));
+                    continue;
+                };
+                let reason = reason.to_string();
+                assert!(reason.contains(&format!("n{want} has")), "{reason}");
+            }
+        }
+    }
+}
+
+#[test]
+fn a_port_that_is_not_free_is_an_obstacle_on_that_node_alone() {
+    let backend = "mock".parse().unwrap();
+    let wish = Wish {
+        backend: &backend,
+        limits: Vec::new(),
+    };
+    let nodes = [0, 1].map(|number| node(number, with(PluginState::Active, None)));
+    let clash = Clash {
+        name: "http".parse().unwrap(),
+        port: 80,
+        holder: Holder::Workload("web".to_owned()),
+    };
+    let candidates = |count: usize| {
+        let candidates = nodes.iter().zip([vec![clash.clone()], Vec::new()]);
+        let candidates = candidates.map(|(node, clashes)| Candidate {
+            node,
+            reach: Reach::Online,
+            workloads: 0,
+            clashes,
+        });
+        candidates.take(count).collect()
+    };
+    assert_eq!(plan(&wish, candidates(2)).place.unwrap().node.name, "n1");
+    let refused = plan(&wish, candidates(1));
+    assert_eq!(
+        refused.verdicts[0].why_not,
+        Some(Obstacle::Port(clash.clone()))
+    );
+    let error = refused.refusal(&backend).unwrap();
+    assert_eq!(
+        (error.code.as_str(), error.kind),
+        ("port-taken", ErrorKind::Conflict)
+    );
+    assert_eq!(error.details["pointer"], "/ports/http");
+    assert!(error.message.contains("`web`"), "{error}");
 }

@@ -11,7 +11,7 @@ use super::end::End;
 use super::handshake::Settled;
 use super::registry::Heard;
 use super::say::Reply;
-use super::{presence, report};
+use super::{packets, presence, report};
 use crate::controller::Inner;
 use crate::journal::about_node;
 
@@ -43,12 +43,25 @@ pub(super) async fn hear(
                     tracing::warn!(%node, %item, "the node reports an item or a generation this controller never stated; ignored");
                 }
             }
-            NodeMessage::Outbox { packets } => {
+            NodeMessage::Outbox { entries } => {
                 let seq = inner
                     .store
-                    .write(move |tx| report::outbox(tx, journal, settled, packets))
+                    .write(move |tx| report::outbox(tx, journal, settled, entries))
                     .await?;
                 ask(replies, Reply::OutboxStored { seq }).await?;
+            }
+            NodeMessage::WantSecrets { names } => ask(replies, Reply::Secrets { names }).await?,
+            NodeMessage::Packets {
+                item,
+                spool,
+                packets,
+            } => {
+                let about = item.clone();
+                let seq = inner
+                    .store
+                    .write(move |tx| packets::packets(tx, settled, &about, spool, packets))
+                    .await?;
+                ask(replies, Reply::PacketsStored { item, spool, seq }).await?;
             }
             NodeMessage::Plugins { plugins } => {
                 inner

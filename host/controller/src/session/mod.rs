@@ -8,13 +8,14 @@
 //! The counter is the fence. Every write on behalf of a session checks, in its transaction, that the
 //! node has been given no later one, so what a replaced session still had under way changes nothing.
 //!
-//! [`counter`] and [`feed`] are pure; [`report`] writes down what was heard.
+//! [`counter`] and [`feed`] are pure; [`report`] and [`packets`] write down what was heard.
 
 mod counter;
 mod end;
 mod feed;
 mod handshake;
 mod hear;
+mod packets;
 mod presence;
 mod registry;
 mod report;

@@ -6,15 +6,19 @@
 use fleet_model::Error;
 use fleet_model::event::Event;
 use fleet_model::item::{ItemKey, ItemStatus, Phase, workload_kind};
+use fleet_model::packet::Gap;
 use fleet_model::workload::{WorkloadIntent, WorkloadState};
-use fleet_protocol::message::Packet;
+use fleet_protocol::message::OutboxEntry;
 use fleet_store::Tx;
 use serde::Deserialize;
 
 use super::handshake::Settled;
 use super::{counter, presence};
-use crate::journal::{Journal, about_item};
-use crate::state::{ControllerState, ItemRow, NameRow, NodeRow, Outbox, WorkloadRow, item_key};
+use crate::journal::{Journal, about_item, about_node};
+use crate::state::{
+    ControllerState, ItemRow, NameRow, NodeRow, Outbox, PacketEntry, PacketsRow, WorkloadRow,
+    item_key,
+};
 use crate::workload::detail;
 
 /// Writes reports down, and answers those that are about nothing this controller stated.
@@ -71,6 +75,9 @@ fn forget(tx: &mut Tx<'_, ControllerState>, journal: Journal, row: &ItemRow) {
         && let Some(at) = tx.delete::<WorkloadRow>(&id)
     {
         tx.delete::<NameRow>(&at.name);
+        if tx.delete::<PacketsRow>(&id).is_some() {
+            tx.stream_drop::<PacketEntry>(&id);
+        }
         name = Some(at.name.to_string());
     }
     tx.delete::<ItemRow>(&item_key(row.node, &row.id));
@@ -103,6 +110,19 @@ fn observed(row: &ItemRow, status: &ItemStatus) -> Option<Event> {
     Some(event)
 }
 
+/// Entries a node had to give up because nobody took them for too long.
+fn missing(node: &NodeRow, gap: Gap) -> Event {
+    let message = format!(
+        "{} events of this node are missing: it was away for long and had to let them go",
+        gap.count
+    );
+    let mut event = about_node("node.events-missing", node, message);
+    event
+        .details
+        .insert("count".to_owned(), gap.count.to_string());
+    event
+}
+
 /// Writes outbox entries down, and answers the highest number that is stored.
 ///
 /// # Errors
@@ -111,18 +131,21 @@ pub(super) fn outbox(
     tx: &mut Tx<'_, ControllerState>,
     journal: Journal,
     Settled { node, session }: Settled,
-    packets: Vec<Packet>,
+    entries: Vec<OutboxEntry>,
 ) -> Result<u64, Error> {
     let row = presence::row(tx, node)?;
     counter::check(row.session, session)?;
     let mut seq = row.outbox.seq;
-    for packet in packets {
-        if packet.seq > seq {
-            seq = packet.seq;
-            let mut event = packet.event;
+    for entry in entries {
+        if entry.seq > seq {
+            if let Some(gap) = Gap::between(seq, entry.seq) {
+                journal.record(tx, missing(&row, gap));
+            }
+            seq = entry.seq;
+            let mut event = entry.event;
             event
                 .details
-                .insert("node_at_ms".to_owned(), packet.at_ms.to_string());
+                .insert("node_at_ms".to_owned(), entry.at_ms.to_string());
             journal.record(tx, event);
         }
     }

@@ -1,9 +1,10 @@
 //! Says what a node should know: everything at first, what changed after that, and answers.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
-use fleet_model::NodeId;
-use fleet_model::item::Revision;
+use fleet_model::item::{ItemKey, Revision};
+use fleet_model::{Name, NodeId, StoreId};
 use fleet_protocol::ControllerMessage;
 use fleet_protocol::link::LinkSender;
 use tokio::sync::mpsc;
@@ -11,10 +12,11 @@ use tokio::sync::mpsc;
 use super::end::End;
 use super::feed;
 use crate::controller::Inner;
+use crate::secret;
 use crate::state::truth;
 
 /// What the hearing half asks for.
-#[derive(Debug, Clone, Copy)]
+#[derive(Debug, Clone)]
 pub(super) enum Reply {
     /// The controller lives.
     Heartbeat {
@@ -25,6 +27,20 @@ pub(super) enum Reply {
     OutboxStored {
         /// The highest.
         seq: u64,
+    },
+    /// Packets of a spool up to this number are stored.
+    PacketsStored {
+        /// Whose.
+        item: ItemKey,
+        /// Which spool.
+        spool: StoreId,
+        /// The highest.
+        seq: u64,
+    },
+    /// The node needs the values of secrets.
+    Secrets {
+        /// Of these.
+        names: BTreeSet<Name>,
     },
     /// The node wants everything.
     FullSet,
@@ -62,7 +78,7 @@ pub(super) async fn say(
         tokio::select! {
             changed = changes.changed() => if changed.is_err() { return Err(End::Stopping) },
             reply = replies.recv() => match reply {
-                Some(reply) => if answer(sender, reply).await? { told = None },
+                Some(reply) => if answer(inner, node, sender, reply).await? { told = None },
                 None => return Err(End::Stopping),
             },
         }
@@ -86,7 +102,7 @@ async fn full_set(
     for message in feed::full_set(rows, at) {
         sender.send(&message).await?;
         while let Ok(reply) = replies.try_recv() {
-            is_asked_again |= answer(sender, reply).await?;
+            is_asked_again |= answer(inner, node, sender, reply).await?;
         }
     }
     *told = Some(Told {
@@ -124,10 +140,26 @@ async fn deltas(
 }
 
 /// Answers. True when everything is to be said again.
-async fn answer(sender: &mut LinkSender, reply: Reply) -> Result<bool, End> {
+async fn answer(
+    inner: &Inner,
+    node: NodeId,
+    sender: &mut LinkSender,
+    reply: Reply,
+) -> Result<bool, End> {
     let message = match reply {
         Reply::Heartbeat { sent_boot_ms } => ControllerMessage::HeartbeatAck { sent_boot_ms },
         Reply::OutboxStored { seq } => ControllerMessage::OutboxAck { seq },
+        Reply::PacketsStored { item, spool, seq } => {
+            ControllerMessage::PacketsAck { item, spool, seq }
+        }
+        Reply::Secrets { names } => {
+            let snapshot = inner.store.snapshot();
+            let key = &inner.options.sealing_key;
+            for answers in secret::answers(&snapshot.state, inner.store_id, key, node, names) {
+                sender.send(&ControllerMessage::Secrets { answers }).await?;
+            }
+            return Ok(false);
+        }
         Reply::FullSet => return Ok(true),
     };
     sender.send(&message).await?;

@@ -1,7 +1,7 @@
 //! The fence: what a replaced session still says changes nothing.
 
 use fleet_model::workload::WorkloadState;
-use fleet_protocol::message::Packet;
+use fleet_protocol::message::OutboxEntry;
 use fleet_store::WriteError;
 
 use super::handshake::Settled;
@@ -29,7 +29,7 @@ async fn a_session_that_was_replaced_writes_nothing() {
     let old = Settled { node, session: 1 };
     let before = bench.store.snapshot().commit;
     let statuses = vec![status(&items[0], WorkloadState::Failed)];
-    let packets = vec![Packet {
+    let entries = vec![OutboxEntry {
         seq: 1,
         at_ms: 1,
         event: plain("a", "b", "c"),
@@ -42,7 +42,7 @@ async fn a_session_that_was_replaced_writes_nothing() {
             .await,
         bench
             .store
-            .write(move |tx| report::outbox(tx, JOURNAL, old, packets).map(drop))
+            .write(move |tx| report::outbox(tx, JOURNAL, old, entries).map(drop))
             .await,
         bench
             .store

@@ -14,6 +14,20 @@ pub(crate) struct WorkloadRow {
     pub(crate) name: Name,
     /// The node its item belongs to.
     pub(crate) node: NodeId,
+    /// When it will be removed; absent where it has no ttl, or is on its way out.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) expires: Option<Expiry>,
+}
+
+/// When a workload's time is over, by two clocks: `expiry` says which of them decides.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Expiry {
+    /// In Unix milliseconds.
+    pub(crate) at_ms: u64,
+    /// The boot of the controller's machine in which it was set; empty where that is not known.
+    pub(crate) boot: String,
+    /// By the boot clock of that boot, in milliseconds.
+    pub(crate) boot_ms: u64,
 }
 
 impl Row for WorkloadRow {

@@ -7,6 +7,8 @@ mod answer;
 mod directory;
 mod item;
 mod node;
+mod packet;
+mod secret;
 
 use fleet_model::StoreId;
 use fleet_model::event::Event;
@@ -16,9 +18,11 @@ use fleet_protocol::message::Seen;
 use fleet_store::{Snapshot, state};
 
 pub(crate) use answer::AnswerRow;
-pub(crate) use directory::{NameRow, WorkloadRow};
+pub(crate) use directory::{Expiry, NameRow, WorkloadRow};
 pub(crate) use item::{ItemRow, Standing, item_key};
 pub(crate) use node::{Connection, NodeRow, Outbox, SessionCounter};
+pub(crate) use packet::{PacketEntry, PacketsRow};
+pub(crate) use secret::{Sealed, SecretRow};
 
 state! {
     /// The controller's durable memory.
@@ -33,11 +37,28 @@ state! {
         pub(crate) nodes: NodeRow,
         /// What was answered under an idempotency key.
         pub(crate) answers: AnswerRow,
+        /// The secrets, sealed, by name.
+        pub(crate) secrets: SecretRow,
+        /// How far the packets of each workload go.
+        pub(crate) packet_rows: PacketsRow,
     }
     logs { events: Event }
+    streams { packets: PacketEntry }
 }
 
 impl ControllerState {
+    /// Whether any node has ever joined.
+    #[must_use]
+    pub fn knows_nodes(&self) -> bool {
+        !self.nodes.is_empty()
+    }
+
+    /// Whether there are sealed secrets: then a new key in place of a lost one would open nothing.
+    #[must_use]
+    pub fn has_secrets(&self) -> bool {
+        !self.secrets.is_empty()
+    }
+
     /// The items of one node, in the order of kind and key.
     pub(crate) fn items_of(&self, node: NodeId) -> impl Iterator<Item = &std::sync::Arc<ItemRow>> {
         self.items

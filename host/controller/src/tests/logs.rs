@@ -109,7 +109,10 @@ async fn lines_come_whole_with_any_bytes_and_an_error_comes_last() {
             options,
         },
         _,
-    ) = within(node).await.unwrap();
+    ) = within(node).await.unwrap()
+    else {
+        panic!("another request")
+    };
     assert_eq!(
         (item.key.as_str(), generation.0),
         (

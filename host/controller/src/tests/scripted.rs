@@ -6,7 +6,7 @@ use fleet_model::item::{Attempt, Generation, Item, ItemStatus, Phase};
 use fleet_model::plugin::PluginState;
 use fleet_model::workload::{WorkloadState, WorkloadStatus};
 use fleet_protocol::link::Link;
-use fleet_protocol::message::{Hello, Packet, Seen};
+use fleet_protocol::message::{Hello, OutboxEntry, Seen};
 use fleet_protocol::transport::{Bytes, Dialer};
 use fleet_protocol::version::SPOKEN;
 use fleet_protocol::{ControllerMessage, NodeMessage};
@@ -136,15 +136,15 @@ impl Scripted {
 
     /// Sends outbox entries with these numbers, and answers what is acknowledged.
     pub(crate) async fn outbox(&mut self, numbers: &[u64]) -> u64 {
-        let packets = numbers
+        let entries = numbers
             .iter()
-            .map(|seq| Packet {
+            .map(|seq| OutboxEntry {
                 seq: *seq,
                 at_ms: 5,
                 event: event(*seq),
             })
             .collect();
-        self.say(NodeMessage::Outbox { packets }).await;
+        self.say(NodeMessage::Outbox { entries }).await;
         match self.hear().await {
             ControllerMessage::OutboxAck { seq } => seq,
             other => panic!("{other:?}"),

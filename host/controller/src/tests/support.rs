@@ -12,14 +12,14 @@ use fleet_model::plugin::{Plugin, PluginKind, PluginState};
 use fleet_protocol::transport::{MemoryDialer, memory};
 use fleet_seam::{SeededEntropy, SimClock};
 use fleet_store::sim::SimDisk;
-use fleet_store::{Options, Store};
+use fleet_store::{Durable, Options, Store};
 use serde_json::{Value, json};
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 use tower::ServiceExt;
 
 use super::scripted::{Scripted, hello};
-use crate::{Controller, ControllerOptions, ControllerState};
+use crate::{Controller, ControllerOptions, ControllerState, SealingKey};
 
 pub(crate) const TOKEN: &str = "the-admin-token";
 pub(crate) const NOW_MS: u64 = 1_700_000_000_000;
@@ -77,9 +77,27 @@ impl Bench {
 
     /// A host that has just started on this disk.
     pub(crate) async fn on(disk: SimDisk) -> Self {
-        let store = Store::open(disk.mount(), Options::default()).await.unwrap();
-        let clock = Arc::new(SimClock::new(NOW_MS));
-        let options = ControllerOptions::new(TOKEN, "0.1.0-test");
+        Self::with(disk, Arc::new(SimClock::new(NOW_MS)), options()).await
+    }
+
+    /// A host that has just started on this disk, at this time, in this way.
+    pub(crate) async fn with(
+        disk: SimDisk,
+        clock: Arc<SimClock>,
+        options: ControllerOptions,
+    ) -> Self {
+        let durable = disk.mount();
+        Self::over(durable, disk, clock, options).await
+    }
+
+    /// A host on any medium; `disk` plays no part then.
+    pub(crate) async fn over(
+        durable: Arc<dyn Durable>,
+        disk: SimDisk,
+        clock: Arc<SimClock>,
+        options: ControllerOptions,
+    ) -> Self {
+        let store = Store::open(durable, Options::default()).await.unwrap();
         let entropy = Arc::new(SeededEntropy::new(11));
         let controller = Controller::open(store.clone(), options, clock.clone(), entropy)
             .await
@@ -132,6 +150,32 @@ impl Bench {
             }
         };
         answer(self.router(), request.body(body).unwrap()).await
+    }
+
+    /// Sends a request as the admin, with these bytes as its body.
+    pub(crate) async fn send(
+        &self,
+        method: &str,
+        path: &str,
+        headers: &[(&str, &str)],
+        body: impl Into<Body>,
+    ) -> Answer {
+        let mut request = Request::builder()
+            .method(method)
+            .uri(path)
+            .header("authorization", format!("Bearer {TOKEN}"));
+        for (name, value) in headers {
+            request = request.header(*name, *value);
+        }
+        answer(self.router(), request.body(body.into()).unwrap()).await
+    }
+
+    /// Sets a secret.
+    pub(crate) async fn secret(&self, name: &str, value: &str) -> Value {
+        let path = format!("/api/v1/secrets/{name}");
+        let answer = self.send("PUT", &path, &[], value.to_owned()).await;
+        assert_eq!(answer.status, 200, "{answer:?}");
+        answer.json()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Answer {
@@ -195,6 +239,20 @@ impl Bench {
         node.join().await;
         node
     }
+}
+
+/// How the host on the bench is started.
+pub(crate) fn options() -> ControllerOptions {
+    ControllerOptions {
+        sealing_key: Ok(key(1)),
+        boot: "boot".to_owned(),
+        ..ControllerOptions::new(TOKEN, "0.1.0-test")
+    }
+}
+
+/// A sealing key.
+pub(crate) fn key(seed: u64) -> SealingKey {
+    SealingKey::generate(&SeededEntropy::new(seed))
 }
 
 pub(crate) async fn answer(router: Router, request: Request<Body>) -> Answer {

@@ -3,8 +3,8 @@
 //! Verbs are level-triggered: asked for what is already intended, they change nothing, so a request
 //! sent twice raises one generation.
 
-use fleet_model::Error;
 use fleet_model::workload::{Desired, WorkloadIntent};
+use fleet_model::{Error, Name};
 
 use crate::state::Standing;
 
@@ -51,7 +51,7 @@ pub(crate) enum Change {
     /// It is as asked already.
     Nothing,
     /// A new intent.
-    Intent(WorkloadIntent),
+    Intent(Box<WorkloadIntent>),
     /// A tombstone.
     Tombstone {
         /// How long what still runs may take to end, in milliseconds.
@@ -71,20 +71,14 @@ pub(crate) fn decide(current: &Current, verb: Verb) -> Result<Change, Error> {
     } = current;
     Ok(match (verb, standing) {
         (Verb::Start, Standing::Tombstone { .. }) => {
-            return Err(Error::conflict(
-                "workload-removing",
-                format!(
-                    "workload `{}` is being removed: wait until it is gone, then run it anew",
-                    intent.name
-                ),
-            ));
+            return Err(removing(&intent.name));
         }
         (Verb::Start, Standing::Wanted) => match (intent.desired, ended) {
             (Desired::Running, Ended::NotYet) => Change::Nothing,
-            _ => Change::Intent(WorkloadIntent {
+            _ => Change::Intent(Box::new(WorkloadIntent {
                 desired: Desired::Running,
                 ..intent.clone()
-            }),
+            })),
         },
         // What is being removed is being stopped.
         (Verb::Stop { .. }, Standing::Tombstone { .. }) => Change::Nothing,
@@ -94,11 +88,11 @@ pub(crate) fn decide(current: &Current, verb: Verb) -> Result<Change, Error> {
                 (Desired::Stopped, Ended::Yes) => Change::Nothing,
                 // Somebody may have lost patience: a stop with another grace is a new intent.
                 (Desired::Stopped, Ended::NotYet) if grace_ms == intent.grace_ms => Change::Nothing,
-                _ => Change::Intent(WorkloadIntent {
+                _ => Change::Intent(Box::new(WorkloadIntent {
                     desired: Desired::Stopped,
                     grace_ms,
                     ..intent.clone()
-                }),
+                })),
             }
         }
         (Verb::Remove { grace_ms }, Standing::Tombstone { grace_ms: before }) => {
@@ -110,4 +104,12 @@ pub(crate) fn decide(current: &Current, verb: Verb) -> Result<Change, Error> {
         }
         (Verb::Remove { grace_ms }, Standing::Wanted) => Change::Tombstone { grace_ms },
     })
+}
+
+/// What is on its way out stays so.
+pub(crate) fn removing(name: &Name) -> Error {
+    Error::conflict(
+        "workload-removing",
+        format!("workload `{name}` is being removed: wait until it is gone, then run it anew"),
+    )
 }

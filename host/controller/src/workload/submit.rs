@@ -2,25 +2,18 @@
 //!
 //! What is slow or may be wrong about a spec is judged on a snapshot before the writer is asked. In
 //! the writer are only the decisions that must see every change before them: the idempotency key,
-//! the name, the intent that is there now.
+//! the name, the secrets and ports it needs, the intent that is there now.
 
-use fleet_model::event::Event;
-use fleet_model::item::{Generation, ItemKey, Mode};
-use fleet_model::workload::{DEFAULT_GRACE_MS, Desired, Workload, WorkloadIntent, WorkloadSpec};
-use fleet_model::{Error, Name, NodeId, WorkloadId};
-use fleet_store::Tx;
-use serde_json::Value;
+use fleet_model::Error;
+use fleet_model::workload::WorkloadSpec;
 
-use super::change::{Change, Verb, decide};
-use super::names::{made_up, no_name, taken};
-use super::{Found, admit, find, view};
+use super::change::Verb;
+use super::create::{Newcomer, create};
+use super::names::made_up;
+use super::{apply, find, view};
 use crate::controller::Inner;
-use crate::idempotency::{Answer, Keyed};
-use crate::journal::{self, Journal};
-use crate::placement::{Candidate, plan};
+use crate::idempotency::{Answer, Keyed, once};
 use crate::refusal::{Refusal, write_failed};
-use crate::session::Reach;
-use crate::state::{ControllerState, ItemRow, NameRow, Standing, WorkloadRow};
 
 /// Names made up for one workload; one of them is free.
 const MADE_UP: usize = 8;
@@ -46,19 +39,32 @@ impl Inner {
         if let Some(answer) = self.earlier(&snapshot.state, keyed.as_ref())? {
             return Ok(answer);
         }
-        let node = self.admit(&snapshot.state, &spec)?;
+        let judgement = self.judge(&snapshot.state, &spec);
+        let place = judgement.plan.place;
+        Refusal::if_any(judgement.reasons)?;
+        let node = place
+            .ok_or_else(|| {
+                Error::internal("placement", "placement gave neither a node nor a reason")
+            })?
+            .node
+            .id;
         let names = match &spec.name {
             Some(name) => vec![name.clone()],
             None => (0..MADE_UP)
                 .filter_map(|_| made_up(&spec.backend, self.entropy.bits()))
                 .collect(),
         };
-        let id = self.ids.workload();
-        let journal = self.journal();
-        let reach = self.registry.reach(node);
+        let newcomer = Newcomer {
+            id: self.ids.workload(),
+            node,
+            names,
+            spec,
+            reach: self.registry.reach(node),
+        };
+        let (journal, now) = (self.journal(), self.moment());
         let written = self.store.write(move |tx| {
             once(tx, keyed, journal.at_ms, CREATED, |tx| {
-                create(tx, journal, id, node, &names, spec, reach)
+                create(tx, journal, &now, newcomer)
             })
         });
         Ok(written.await.map_err(write_failed)?)
@@ -83,165 +89,10 @@ impl Inner {
             once(tx, keyed, journal.at_ms, ACCEPTED, |tx| {
                 let found = find(tx.state(), &name)?;
                 let reach = registry.reach(found.at.node);
-                change(tx, journal, &found, verb)?;
+                apply::verb(tx, journal, &found, verb)?;
                 view(&find(tx.state(), &name)?, reach)
             })
         });
         Ok(written.await.map_err(write_failed)?)
     }
-
-    fn earlier(
-        &self,
-        state: &ControllerState,
-        keyed: Option<&Keyed>,
-    ) -> Result<Option<Answer>, Error> {
-        match keyed {
-            Some(keyed) => keyed.earlier(state, self.clock.unix_ms()),
-            None => Ok(None),
-        }
-    }
-
-    /// Judges a spec and finds it a node.
-    fn admit(&self, state: &ControllerState, spec: &WorkloadSpec) -> Result<NodeId, Refusal> {
-        let mut reasons = admit::spec(spec);
-        let candidates = state.nodes.values().map(|node| Candidate {
-            node,
-            reach: self.registry.reach(node.id),
-        });
-        let place = plan(&spec.backend, candidates)
-            .map_err(|reason| reasons.push(reason))
-            .ok();
-        if let Some(place) = &place {
-            reasons.extend(admit::config(spec, place.plugin));
-        }
-        if let Some(taken) = spec.name.as_ref().and_then(|name| taken(state, name)) {
-            reasons.push(taken);
-        }
-        Refusal::if_any(reasons)?;
-        place.map(|place| place.node).ok_or_else(|| {
-            Error::internal("placement", "placement gave neither a node nor a reason").into()
-        })
-    }
-}
-
-/// Gives the answer given before under this key, or acts and keeps the answer.
-fn once(
-    tx: &mut Tx<'_, ControllerState>,
-    keyed: Option<Keyed>,
-    at_ms: u64,
-    status: u16,
-    act: impl FnOnce(&mut Tx<'_, ControllerState>) -> Result<Workload, Error>,
-) -> Result<Answer, Error> {
-    if let Some(keyed) = &keyed
-        && let Some(answer) = keyed.earlier(tx.state(), at_ms)?
-    {
-        return Ok(answer);
-    }
-    let body = encoded(&act(tx)?)?;
-    let answer = Answer { status, body };
-    if let Some(keyed) = keyed {
-        keyed.keep(tx, &answer, at_ms);
-    }
-    Ok(answer)
-}
-
-fn create(
-    tx: &mut Tx<'_, ControllerState>,
-    journal: Journal,
-    id: WorkloadId,
-    node: NodeId,
-    names: &[Name],
-    spec: WorkloadSpec,
-    reach: Reach,
-) -> Result<Workload, Error> {
-    let name = match names.iter().find(|name| !tx.state().names.contains(name)) {
-        Some(name) => name.clone(),
-        None => {
-            return Err(names
-                .iter()
-                .find_map(|name| taken(tx.state(), name))
-                .unwrap_or_else(no_name));
-        }
-    };
-    let message = format!("accepted for backend {}", spec.backend);
-    let intent = WorkloadIntent {
-        name: name.clone(),
-        desired: Desired::Running,
-        grace_ms: DEFAULT_GRACE_MS,
-        spec,
-    };
-    let at = WorkloadRow {
-        id,
-        name: name.clone(),
-        node,
-    };
-    let item = ItemRow {
-        node,
-        id: ItemKey::workload(id),
-        generation: Generation(tx.revision()),
-        intent: value(&intent)?,
-        standing: Standing::Wanted,
-        mode: Mode::default(),
-        status: None,
-        reported_in: 0,
-        created_at_ms: journal.at_ms,
-        changed_at_ms: journal.at_ms,
-    };
-    journal.record(
-        tx,
-        journal::about_workload("workload.created", &at, item.generation, message),
-    );
-    tx.put(item);
-    tx.put(NameRow { name, id });
-    tx.put(at);
-    view(&find(tx.state(), &id.to_string())?, reach)
-}
-
-fn change(
-    tx: &mut Tx<'_, ControllerState>,
-    journal: Journal,
-    found: &Found,
-    verb: Verb,
-) -> Result<(), Error> {
-    let current = super::view::current(&found.item)?;
-    let (intent, standing) = match decide(&current, verb)? {
-        Change::Nothing => return Ok(()),
-        Change::Intent(intent) => (value(&intent)?, Standing::Wanted),
-        Change::Tombstone { grace_ms } => {
-            (found.item.intent.clone(), Standing::Tombstone { grace_ms })
-        }
-    };
-    let generation = Generation(tx.revision());
-    tx.put(ItemRow {
-        intent,
-        standing,
-        generation,
-        changed_at_ms: journal.at_ms,
-        ..ItemRow::clone(&found.item)
-    });
-    journal.record(tx, requested(found, generation, verb));
-    Ok(())
-}
-
-fn requested(found: &Found, generation: Generation, verb: Verb) -> Event {
-    let (kind, message, grace_ms) = match verb {
-        Verb::Start => ("workload.start-requested", "asked to run", None),
-        Verb::Stop { grace_ms } => ("workload.stop-requested", "asked to end", grace_ms),
-        Verb::Remove { grace_ms } => ("workload.remove-requested", "asked to go", grace_ms),
-    };
-    let mut event = journal::about_workload(kind, &found.at, generation, message);
-    event
-        .details
-        .extend(grace_ms.map(|grace| ("grace_ms".to_owned(), grace.to_string())));
-    event
-}
-
-fn value(intent: &WorkloadIntent) -> Result<Value, Error> {
-    serde_json::to_value(intent)
-        .map_err(|error| Error::internal("encode", format!("the intent has no JSON form: {error}")))
-}
-
-fn encoded(workload: &Workload) -> Result<String, Error> {
-    serde_json::to_string(workload)
-        .map_err(|error| Error::internal("encode", format!("the answer has no JSON form: {error}")))
 }

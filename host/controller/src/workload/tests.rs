@@ -9,7 +9,7 @@ use fleet_model::{NodeId, WorkloadId};
 use serde_json::{Value, json};
 
 use super::change::{Change, Current, Ended, Verb, decide};
-use super::{Found, admit, view};
+use super::{Found, Glance, admit, view};
 use crate::session::Reach;
 use crate::state::{Connection, ItemRow, NodeRow, Outbox, SessionCounter, Standing, WorkloadRow};
 use crate::tests::scripted::{hello, status};
@@ -37,7 +37,7 @@ fn a_verb_changes_what_is_not_so_yet_and_nothing_else() {
     use Standing::Wanted;
     let stop = |grace_ms| Verb::Stop { grace_ms };
     let remove = |grace_ms| Verb::Remove { grace_ms };
-    let to = |desired, grace_ms| Ok(Change::Intent(intent(desired, grace_ms)));
+    let to = |desired, grace_ms| Ok(Change::Intent(Box::new(intent(desired, grace_ms))));
     let gone = |grace_ms| Ok(Change::Tombstone { grace_ms });
     for (desired, standing, ended, verb, want) in [
         // It runs, or is about to.
@@ -105,6 +105,7 @@ fn found(
             id,
             name: "web".parse().unwrap(),
             node,
+            expires: None,
         }),
         item: Arc::new(ItemRow {
             node,
@@ -145,7 +146,9 @@ fn the_state_is_what_is_known_now() {
     use Desired::{Running as Run, Stopped as Stop};
     use Reach::{Offline, Online};
     use Standing::Wanted;
-    use WorkloadState::{Exited, Failed, Lost, Pending, Running, Starting, Stopping, Unknown};
+    use WorkloadState::{
+        Exited, Failed, Lost, Pending, Restarting, Running, Starting, Stopping, Unknown,
+    };
     for (desired, standing, reported, session, reach, want) in [
         // Nothing was reported yet.
         (Run, Wanted, None, 0, Online, Pending),
@@ -154,6 +157,7 @@ fn the_state_is_what_is_known_now() {
         // What was reported is about this intent.
         (Run, Wanted, Some((5, Starting)), 3, Online, Starting),
         (Run, Wanted, Some((5, Running)), 3, Online, Running),
+        (Run, Wanted, Some((5, Restarting)), 3, Online, Restarting),
         (Run, Wanted, Some((5, Unknown)), 3, Online, Unknown),
         (Run, Wanted, Some((5, Failed)), 3, Online, Failed),
         (Run, Wanted, Some((5, Lost)), 3, Online, Lost),
@@ -161,6 +165,8 @@ fn the_state_is_what_is_known_now() {
         (Stop, Wanted, Some((4, Running)), 3, Online, Stopping),
         (Stop, Wanted, Some((4, Starting)), 3, Online, Stopping),
         (Stop, Wanted, Some((5, Running)), 3, Online, Stopping),
+        (Stop, Wanted, Some((4, Restarting)), 3, Online, Stopping),
+        (Run, Wanted, Some((4, Restarting)), 3, Online, Pending),
         (Stop, Wanted, Some((4, Exited)), 3, Online, Exited),
         (Run, GONE, Some((4, Running)), 3, Online, Stopping),
         (Run, GONE, Some((4, Failed)), 3, Online, Failed),
@@ -257,6 +263,7 @@ fn a_spec_is_refused_with_every_reason_at_once() {
 
 #[test]
 fn config_is_judged_by_the_backends_schema_and_pointed_at() {
+    let schemas = admit::Schemas::default();
     let mock = plugin("mock", PluginState::Active);
     for (config, want) in [
         (json!({}), vec![]),
@@ -267,7 +274,7 @@ fn config_is_judged_by_the_backends_schema_and_pointed_at() {
             vec!["/config/delay_ms", "/config"],
         ),
     ] {
-        let reasons = admit::config(&spec(json!({"backend": "mock", "config": config})), &mock);
+        let reasons = schemas.judge(&spec(json!({"backend": "mock", "config": config})), &mock);
         let mut got: Vec<_> = reasons
             .iter()
             .map(|error| error.details["pointer"].as_str())
@@ -288,7 +295,7 @@ fn config_is_judged_by_the_backends_schema_and_pointed_at() {
         ..mock.clone()
     };
     assert_eq!(
-        admit::config(&spec(json!({"config": {"a": 1}})), &silent)[0].code,
+        schemas.judge(&spec(json!({"config": {"a": 1}})), &silent)[0].code,
         "invalid-config"
     );
     let broken = fleet_model::plugin::Plugin {
@@ -296,7 +303,201 @@ fn config_is_judged_by_the_backends_schema_and_pointed_at() {
         ..mock
     };
     assert_eq!(
-        admit::config(&spec(json!({})), &broken)[0].code,
+        schemas.judge(&spec(json!({})), &broken)[0].code,
         "backend-schema"
+    );
+}
+
+/// Reasons as code and pointer.
+fn reasons(sent: &Value) -> Vec<(String, String)> {
+    let reasons = admit::spec(&spec(sent.clone()));
+    reasons
+        .iter()
+        .map(|error| (error.code.clone(), error.details["pointer"].clone()))
+        .collect()
+}
+
+#[test]
+fn what_cannot_be_held_started_or_written_is_refused_with_its_range() {
+    let some = |count: usize| -> Value {
+        let entries = (0..count).map(|number| (format!("k{number}"), json!("v")));
+        Value::Object(entries.collect())
+    };
+    let ports = |count: usize| -> Value {
+        let entries = (0..count).map(|number| (format!("p{number}"), json!(0)));
+        Value::Object(entries.collect())
+    };
+    let secrets = |count: usize| -> Value {
+        let entries = (0..count).map(|number| {
+            (
+                format!("K{number}"),
+                json!({"secret": format!("s{number}")}),
+            )
+        });
+        Value::Object(entries.collect())
+    };
+    let x = |bytes: usize| "x".repeat(bytes);
+    let base64 = |bytes: usize| "AAAA".repeat(bytes / 3) + ["", "AA==", "AAA="][bytes % 3];
+    const KIB: usize = 1024;
+    for (sent, want) in [
+        // Limits.
+        (
+            json!({"limits": {"memory": "1MiB", "processes": 1, "disk": "1MiB", "log": "128KiB", "cpu": 0.01}}),
+            vec![],
+        ),
+        (
+            json!({"limits": {"log": "16GiB", "memory": "999TiB"}}),
+            vec![],
+        ),
+        (
+            json!({"limits": {"memory": "1048575B"}}),
+            vec![("invalid-limit", "/limits/memory")],
+        ),
+        (
+            json!({"limits": {"processes": 0, "disk": "0B", "log": "131071B"}}),
+            vec![
+                ("invalid-limit", "/limits/disk"),
+                ("invalid-limit", "/limits/log"),
+                ("invalid-limit", "/limits/processes"),
+            ],
+        ),
+        (
+            json!({"limits": {"log": "17GiB"}}),
+            vec![("invalid-limit", "/limits/log")],
+        ),
+        // Ttl.
+        (json!({"ttl": "1s"}), vec![]),
+        (json!({"ttl": "10years"}), vec![]),
+        (json!({"ttl": "999ms"}), vec![("invalid-ttl", "/ttl")]),
+        (json!({"ttl": "10years 1ms"}), vec![("invalid-ttl", "/ttl")]),
+        // Counts.
+        (
+            json!({"labels": some(64), "ports": ports(64), "env": secrets(64)}),
+            vec![],
+        ),
+        (
+            json!({"labels": some(65), "ports": ports(65), "env": secrets(65)}),
+            vec![
+                ("too-many", "/ports"),
+                ("too-many", "/labels"),
+                ("too-many", "/env"),
+            ],
+        ),
+        (
+            json!({"command": vec!["a"; 16_385]}),
+            vec![("too-many", "/command")],
+        ),
+        (json!({"env": some(4_097)}), vec![("too-many", "/env")]),
+        // What Linux starts: one string, and all together.
+        (
+            json!({"command": ["a", x(128 * KIB - 1)], "env": {"A": x(128 * KIB - 3)}}),
+            vec![],
+        ),
+        (
+            json!({"command": ["a", x(128 * KIB)]}),
+            vec![("argument-too-large", "/command/1")],
+        ),
+        (
+            json!({"env": {"A": x(128 * KIB - 2)}}),
+            vec![("argument-too-large", "/env/A")],
+        ),
+        (json!({"command": vec![x(124 * KIB - 9); 16]}), vec![]),
+        (
+            json!({"command": vec![x(124 * KIB - 8); 16]}),
+            vec![("start-too-large", "/command")],
+        ),
+        // Files.
+        (
+            json!({"files": {"a/b": "x", "a/c/d": {"base64": "AA=="}, "ab": {"secret": "s"}, ".env": ""}}),
+            vec![],
+        ),
+        (
+            json!({"files": {"/etc/x": "", "../x": {"base64": "!"}, "": ""}}),
+            vec![
+                ("bad-path", "/files/"),
+                ("bad-path", "/files/..~1x"),
+                ("invalid-base64", "/files/..~1x/base64"),
+                ("bad-path", "/files/~1etc~1x"),
+            ],
+        ),
+        (
+            json!({"files": {"a": "", "a/b/c": "", "b/c": "", "b": ""}}),
+            vec![
+                ("file-clash", "/files/a~1b~1c"),
+                ("file-clash", "/files/b~1c"),
+            ],
+        ),
+        (
+            json!({"files": {"a": {"base64": "AA"}}}),
+            vec![("invalid-base64", "/files/a/base64")],
+        ),
+        (
+            json!({"files": {"a": {"base64": "AA==\n"}}}),
+            vec![("invalid-base64", "/files/a/base64")],
+        ),
+        (
+            json!({"files": {"a": x(KIB * KIB - 1), "b": {"base64": base64(1)}}}),
+            vec![],
+        ),
+        (
+            json!({"files": {"a": x(KIB * KIB - 1), "b": {"base64": base64(2)}}}),
+            vec![("files-too-large", "/files")],
+        ),
+        (json!({"files": some(256)}), vec![]),
+        (json!({"files": some(257)}), vec![("too-many", "/files")]),
+    ] {
+        let want: Vec<_> = want
+            .iter()
+            .map(|(code, pointer): &(&str, &str)| ((*code).to_owned(), (*pointer).to_owned()))
+            .collect();
+        let shown: String = sent.to_string().chars().take(120).collect();
+        assert_eq!(reasons(&sent), want, "{shown}");
+    }
+    let large = admit::spec(&spec(json!({"env": {"A": x(128 * KIB)}})));
+    assert!(large[0].message.contains("`files`"), "{}", large[0]);
+}
+
+#[test]
+fn a_glance_sees_what_the_intent_says_and_a_tombstone_wants_nothing() {
+    let sent = json!({
+        "backend": "mock",
+        "env": {"A": "text", "B": {"secret": "one"}},
+        "files": {"a": "text", "b": {"base64": "AA=="}, "c": {"secret": "two", "mode": "0400"}, "d": {"secret": "one"}},
+        "ports": {"http": 0, "dns": 53}
+    });
+    let row = |standing| {
+        let mut row = ItemRow::clone(&found(Desired::Stopped, standing, None, 0).item);
+        row.intent["spec"] = serde_json::to_value(spec(sent.clone())).unwrap();
+        row
+    };
+    let wanted = row(Standing::Wanted);
+    let glance = Glance::of(&wanted).unwrap();
+    assert_eq!((glance.name, glance.backend()), ("web", "mock"));
+    assert_eq!(Vec::from_iter(glance.secrets()), ["one", "two"]);
+    assert_eq!(Vec::from_iter(glance.fixed_ports()), [53]);
+    let tombstone = row(GONE);
+    assert_eq!(Glance::of(&tombstone).unwrap().name, "web");
+    assert!(Glance::wanted(&tombstone).is_none() && Glance::wanted(&wanted).is_some());
+    let other = ItemRow {
+        id: "group-key/a".parse().unwrap(),
+        ..wanted
+    };
+    assert!(Glance::of(&other).is_none());
+}
+
+#[test]
+fn one_that_waits_to_be_started_again_shows_how_it_ended() {
+    let mut found = found(
+        Desired::Running,
+        Standing::Wanted,
+        Some((5, WorkloadState::Restarting)),
+        3,
+    );
+    let item = Arc::make_mut(&mut found.item);
+    item.status.as_mut().unwrap().detail["exit"] = json!({"code": 3, "at_ms": 4});
+    let shown = view(&found, Reach::Online).unwrap();
+    assert_eq!(
+        (shown.state, shown.exit_code, shown.finished_at_ms),
+        (WorkloadState::Restarting, Some(3), Some(4))
     );
 }

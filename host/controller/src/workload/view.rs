@@ -31,7 +31,7 @@ pub(crate) fn view(found: &Found, reach: Reach) -> Result<Workload, Error> {
     let exit = status
         .as_ref()
         .and_then(|status| status.exit.as_ref())
-        .filter(|_| state.has_ended());
+        .filter(|_| state.has_ended() || state == WorkloadState::Restarting);
     Ok(Workload {
         id: at.id,
         name: at.name.clone(),
@@ -61,6 +61,7 @@ pub(crate) fn view(found: &Found, reach: Reach) -> Result<Workload, Error> {
             .and_then(|status| status.started_at_ms)
             .filter(|_| state != WorkloadState::Pending),
         finished_at_ms: exit.and_then(|exit| exit.at_ms),
+        expires_at_ms: at.expires.as_ref().map(|expiry| expiry.at_ms),
         removing: item.is_tombstone(),
         spec: intent.spec,
     })
@@ -125,7 +126,7 @@ fn state(
     status: Option<&WorkloadStatus>,
     freshness: Freshness,
 ) -> WorkloadState {
-    use WorkloadState::{Pending, Running, Starting, Stopping, Unknown};
+    use WorkloadState::{Pending, Restarting, Running, Starting, Stopping, Unknown};
     let Some(status) = status else { return Pending };
     let observed = item.status.as_ref().map(|status| status.generation);
     let is_current = observed == Some(item.generation);
@@ -136,7 +137,7 @@ fn state(
         ended if ended.has_ended() => ended,
         _ if freshness != Freshness::Fresh => Unknown,
         _ if should_run && !is_current => Pending,
-        Pending | Starting | Running if !should_run => Stopping,
+        Pending | Starting | Running | Restarting if !should_run => Stopping,
         reported => reported,
     }
 }

@@ -5,22 +5,23 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_capability::Secrets as _;
 use fleet_capability::source::Source;
 use fleet_model::driver::{Creation, Observation, RunState};
 use fleet_model::event::Event;
 use fleet_model::item::{Generation, ItemKey};
-use fleet_model::workload::WorkloadIntent;
+use fleet_model::workload::{Desired, WorkloadIntent};
 use fleet_model::{Error, ErrorKind, Verb};
 use fleet_plugin::Driver;
 use fleet_store::WriteError;
 
 use super::live::{Live, Retry, Sent};
 use super::plan::Step;
-use super::transition;
+use super::{restart, transition};
 use crate::context::Context;
 use crate::ports::{self, Network};
-use crate::spec;
-use crate::state::{Record, Run, Stage};
+use crate::state::{Backoff, Record, Run, Stage};
+use crate::{files, outbox, spec};
 
 /// The store takes no more writes: the node ends, and a new one reads what is true.
 #[derive(Debug)]
@@ -67,8 +68,11 @@ impl Executor {
             (Step::Watch, Some(run), _) => self.open_watch(run).await,
             (Step::Stop, Some(run), _) => self.stop(record, run).await,
             (Step::Kill, Some(run), _) => self.kill(record, run).await,
-            (Step::Record(stage), Some(run), _) => self.record(record, run, stage).await,
+            (Step::Record(stage), Some(run), intent) => {
+                self.record(record, run, stage, intent).await
+            }
             (Step::Destroy, Some(run), _) => self.destroy(record, run).await,
+            (Step::Again, Some(run), Some(intent)) => self.again(record, run, intent).await,
             (Step::Remove, None, None) => self.remove().await,
             _ => Ok(()),
         };
@@ -148,6 +152,7 @@ impl Executor {
             .into());
         };
         let workload = spec::workload(&self.context, record, run, intent)?;
+        write_files(self.context.clone(), &self.key, intent).await?;
         match driver
             .create(&transition::op(record, run, Verb::Create), &workload)
             .await?
@@ -189,10 +194,12 @@ impl Executor {
             .start(&transition::op(record, run, Verb::Start), handle)
             .await?;
         self.live.look_again();
+        let now_ms = self.context.clock.boot_ms();
         self.update(move |record| {
             let run = record.run.as_mut()?;
             run.stage = Stage::Started;
             run.handle = Some(answered);
+            run.started_boot_ms = Some(now_ms);
             transition::event(record)
         })
         .await
@@ -203,7 +210,7 @@ impl Executor {
             self.live.observed = Some(lost("the backend never said how to find it"));
             return Ok(());
         };
-        let seen = match self.driver(run)?.inspect(handle).await {
+        let seen = match self.driver(run)?.inspect(&self.key, handle).await {
             Err(error) if error.kind == ErrorKind::NotFound => {
                 lost(&format!("its backend does not know it any more: {error}"))
             }
@@ -222,7 +229,7 @@ impl Executor {
         let Some(handle) = &run.handle else {
             return Ok(());
         };
-        let watch = match self.driver(run)?.watch(handle).await {
+        let watch = match self.driver(run)?.watch(&self.key, handle).await {
             Ok(watch) => watch,
             Err(error) => {
                 tracing::debug!(item = %self.key, %error, "no watch: looking now and then");
@@ -297,9 +304,16 @@ impl Executor {
         Ok(())
     }
 
-    async fn record(&mut self, record: &Record, run: &Run, stage: Stage) -> Result<(), Trouble> {
-        if let (Stage::Failed { .. }, Some(handle)) = (&stage, &run.handle) {
-            // A start that failed may have started all the same; what is called failed must not run.
+    async fn record(
+        &mut self,
+        record: &Record,
+        run: &Run,
+        stage: Stage,
+        intent: Option<&WorkloadIntent>,
+    ) -> Result<(), Trouble> {
+        if let (Stage::Failed { .. } | Stage::Lost { .. }, Some(handle)) = (&stage, &run.handle) {
+            // A start that failed may have started all the same, and of a run that is lost something
+            // may be left: what is called over must not run.
             match self
                 .driver(run)?
                 .kill(&transition::op(record, run, Verb::Kill), handle)
@@ -309,18 +323,30 @@ impl Executor {
                 Err(error)
                     if matches!(error.kind, ErrorKind::NotFound | ErrorKind::Unsupported) => {}
                 Err(error) => {
-                    tracing::warn!(item = %self.key, %error, "a failed start cannot be made sure of yet");
-                    return Err(Trouble::Again);
+                    tracing::warn!(item = %self.key, %error, "what is over cannot be made sure of yet");
+                    return Err(self
+                        .live
+                        .retry
+                        .as_ref()
+                        .map_or(Trouble::Call(error), |_| Trouble::Again));
                 }
             }
         }
         let observed = self.live.observed.clone();
+        let backoff = self.backoff(record, run, &stage, intent);
+        let generation = record.item.generation;
         if stage.is_over() {
             self.live = Live::default();
             self.watch = None;
         }
+        let now_ms = self.context.clock.boot_ms();
         self.update(move |record| {
+            // A newer intent decides for itself what becomes of the run.
+            record.backoff = backoff.filter(|_| record.item.generation == generation);
             let run = record.run.as_mut()?;
+            if stage == Stage::Started {
+                run.started_boot_ms.get_or_insert(now_ms);
+            }
             run.stage = stage;
             if let Some(observed) = &observed {
                 transition::seen(run, observed);
@@ -350,14 +376,85 @@ impl Executor {
         .await
     }
 
+    /// What is left of the run that is over goes, and the next try is recorded in its place.
+    async fn again(
+        &mut self,
+        record: &Record,
+        run: &Run,
+        intent: &WorkloadIntent,
+    ) -> Result<(), Trouble> {
+        if let Some(handle) = &run.handle {
+            match self
+                .driver(run)?
+                .destroy(&transition::op(record, run, Verb::Destroy), handle)
+                .await
+            {
+                Err(error) if error.kind != ErrorKind::NotFound => return Err(error.into()),
+                _ => {}
+            }
+        }
+        self.live = Live::default();
+        self.watch = None;
+        let (generation, attempt) = (record.item.generation, run.attempt);
+        let (intent, boot) = (intent.clone(), self.context.boot.clone());
+        self.update(move |record| {
+            let is_same = record.item.generation == generation
+                && record
+                    .run
+                    .as_ref()
+                    .is_some_and(|run| run.attempt == attempt);
+            if is_same {
+                transition::again(record, &intent, &boot);
+            } else if record
+                .run
+                .as_ref()
+                .is_some_and(|run| run.attempt == attempt)
+            {
+                // Destroyed, and a newer intent has come: it begins with nothing.
+                record.run = None;
+            }
+            None
+        })
+        .await
+    }
+
+    /// The pause before the next try, if there is to be one after this stage.
+    fn backoff(
+        &self,
+        record: &Record,
+        run: &Run,
+        stage: &Stage,
+        intent: Option<&WorkloadIntent>,
+    ) -> Option<Backoff> {
+        let intent = intent.filter(|intent| {
+            intent.desired == Desired::Running && run.generation == record.item.generation
+        })?;
+        if !stage.is_over() {
+            return record.backoff.clone();
+        }
+        if !restart::is_wanted(intent.spec.restart, run.attempt, stage) {
+            return None;
+        }
+        let (boot, now_ms) = (&self.context.boot, self.context.clock.boot_ms());
+        let (in_a_row, around) = restart::pause(record.backoff.as_ref(), run, boot, now_ms);
+        Some(Backoff {
+            in_a_row,
+            boot: boot.clone(),
+            from_ms: now_ms,
+            delay_ms: millis(self.context.entropy.jitter(around)),
+        })
+    }
+
     async fn remove(&mut self) -> Result<(), Trouble> {
         if let Ok(workload) = self.key.key.parse() {
             self.context.files.remove(workload).await?;
+            self.context.packets.forget(workload);
         }
         self.update(|record| {
             // A newer intent may have brought the item back; then it is not removed.
             if record.item.is_tombstone() && record.run.is_none() {
                 record.removed = true;
+                record.backoff = None;
                 record.ports.clear();
             }
             None
@@ -401,6 +498,7 @@ impl Executor {
     }
 
     fn fail(&mut self, error: Error, repeat: Repeat, generation: Generation) {
+        let error = self.context.redactor.error(error);
         let before = self
             .live
             .retry
@@ -448,6 +546,7 @@ impl Executor {
     {
         let (store, key) = (self.context.store.clone(), self.key.clone());
         let now_ms = self.context.clock.unix_ms();
+        let redactor = self.context.redactor.clone();
         async move {
             let written = store.write(move |tx| -> Result<(), Infallible> {
                 if let Some(record) = tx.get::<Record>(&key) {
@@ -456,8 +555,10 @@ impl Executor {
                     if changed != *record {
                         tx.put(changed);
                     }
-                    if let Some(event) = event {
-                        tx.append(now_ms, event);
+                    if let Some(mut event) = event {
+                        redactor.string(&mut event.message);
+                        redactor.facts(&mut event.details);
+                        outbox::append(tx, now_ms, event);
                     }
                 }
                 Ok(())
@@ -465,6 +566,25 @@ impl Executor {
             written.await.map_err(Trouble::from_write)
         }
     }
+}
+
+/// Puts the intent's files into the workspace, before anything that may read them is made. Holds
+/// nothing of the executor, as [`Executor::update`].
+async fn write_files(
+    context: Arc<Context>,
+    key: &ItemKey,
+    intent: &WorkloadIntent,
+) -> Result<(), Error> {
+    let Ok(workload) = key.key.parse() else {
+        return Ok(());
+    };
+    if intent.spec.files.is_empty() {
+        return Ok(());
+    }
+    let secrets = files::secrets(&intent.spec);
+    let values = context.secrets.values(&secrets).await?;
+    let files = files::contents(&intent.spec, &values)?;
+    context.files.write(workload, files).await
 }
 
 /// Why a step was not done.

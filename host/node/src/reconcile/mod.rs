@@ -12,6 +12,7 @@ pub mod execute;
 pub mod live;
 pub mod plan;
 pub mod recover;
+pub mod restart;
 pub mod status;
 pub mod supervise;
 mod transition;

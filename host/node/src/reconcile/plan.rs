@@ -6,6 +6,7 @@ use fleet_model::item::Generation;
 use fleet_model::workload::{Desired, WorkloadIntent};
 
 use super::live::{Live, Sent};
+use super::restart;
 use crate::state::{Record, Run, Stage};
 
 /// How often a call that a backend answered with `internal` is repeated before the run has failed.
@@ -35,6 +36,8 @@ pub enum Step {
     Record(Stage),
     /// Call `destroy` and forget the run.
     Destroy,
+    /// Call `destroy` on the run that is over, and record the next try in its place.
+    Again,
     /// Remove workspace and logs, and record the tombstone as carried out.
     Remove,
     /// Nothing until a wake, or until this time on the boot clock in milliseconds.
@@ -109,11 +112,22 @@ fn with_run(at: &Situation<'_>, run: &Run, want: Want) -> Step {
         over => {
             debug_assert!(over.is_over());
             match want {
-                Want::Run(generation) if generation == run.generation => Step::Wait(None),
+                Want::Run(generation) if generation == run.generation => again(at),
                 Want::Rest => Step::Wait(None),
                 Want::Run(_) | Want::Gone => Step::Destroy,
             }
         }
+    }
+}
+
+/// It is over and should run: made again when its pause has passed, if it is to be made again at all.
+fn again(at: &Situation<'_>) -> Step {
+    match &at.record.backoff {
+        None => Step::Wait(None),
+        Some(pause) => match restart::due_ms(pause, at.boot) {
+            Some(due_ms) if at.now_ms < due_ms => Step::Wait(Some(due_ms)),
+            _ => Step::Again,
+        },
     }
 }
 
@@ -123,8 +137,13 @@ fn observed(at: &Situation<'_>, run: &Run, wanted: bool) -> Step {
         return Step::Look;
     };
     match &seen.state {
-        RunState::Exited { exit } => Step::Record(Stage::Ended {
-            exit: Some(exit.clone()),
+        RunState::Exited { exit } => Step::Record(match &run.evicted {
+            Some(error) => Stage::Failed {
+                error: error.clone(),
+            },
+            None => Stage::Ended {
+                exit: Some(exit.clone()),
+            },
         }),
         RunState::Lost { reason } => Step::Record(Stage::Lost {
             reason: reason.clone(),
@@ -140,7 +159,7 @@ fn observed(at: &Situation<'_>, run: &Run, wanted: bool) -> Step {
         }
         // It runs although no start was recorded: the start happened, so record it.
         RunState::Running if run.stage == Stage::Created => Step::Record(Stage::Started),
-        RunState::Created | RunState::Running if !wanted => ending(at),
+        RunState::Created | RunState::Running if !wanted || run.evicted.is_some() => ending(at),
         RunState::Created | RunState::Running | RunState::Unknown { .. } => {
             if at.live.watched {
                 Step::Wait(at.live.look_at_ms)

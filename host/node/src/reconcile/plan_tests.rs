@@ -9,7 +9,7 @@ use fleet_model::{Error, ErrorKind};
 
 use super::live::{Live, Retry, Sent};
 use super::plan::{Situation, Step, plan};
-use crate::state::{Record, Run, Stage};
+use crate::state::{Backoff, Record, Run, Stage};
 
 const BOOT: &str = "this-boot";
 const GRACE_MS: u64 = 10_000;
@@ -52,8 +52,11 @@ fn record(generation: u64, desired: Option<Desired>, run: Option<(u64, Stage)>) 
             }),
             kill_target: None,
             started_at_ms: None,
+            started_boot_ms: None,
+            evicted: None,
             attributes: BTreeMap::new(),
         }),
+        backoff: None,
     }
 }
 
@@ -355,4 +358,55 @@ fn an_unreadable_intent_and_a_removed_item_are_left_alone() {
     let mut removed = record(5, GONE, None);
     removed.removed = true;
     assert_eq!(step(&removed, &Live::default()), Step::Wait(None));
+}
+
+#[test]
+fn what_is_to_be_made_again_waits_for_its_pause_and_not_for_a_newer_intent() {
+    let ended = Stage::Ended {
+        exit: Some(Exit::default()),
+    };
+    let mut record = record(5, Some(Desired::Running), Some((5, ended)));
+    record.backoff = Some(Backoff {
+        in_a_row: 1,
+        boot: BOOT.into(),
+        from_ms: 1_000,
+        delay_ms: 500,
+    });
+    let intent = intent(Desired::Running);
+    let decide = |record: &Record, now_ms, boot| {
+        plan(&Situation {
+            record,
+            intent: Some(&intent),
+            live: &Live::default(),
+            now_ms,
+            boot,
+        })
+    };
+    assert_eq!(decide(&record, 1_499, BOOT), Step::Wait(Some(1_500)));
+    assert_eq!(decide(&record, 1_500, BOOT), Step::Again);
+    assert_eq!(decide(&record, 3, "another-boot"), Step::Again);
+    record.item.generation = Generation(6);
+    assert_eq!(decide(&record, 1_000, BOOT), Step::Destroy);
+}
+
+#[test]
+fn what_is_over_a_limit_is_ended_and_has_failed() {
+    let mut record = record(5, Some(Desired::Running), Some((5, Stage::Started)));
+    let error = Error::new(ErrorKind::Exhausted, "disk-limit", "too large");
+    record.run.as_mut().unwrap().evicted = Some(error.clone());
+    let intent = intent(Desired::Running);
+    let decide = |live: &Live| {
+        plan(&Situation {
+            record: &record,
+            intent: Some(&intent),
+            live,
+            now_ms: 0,
+            boot: BOOT,
+        })
+    };
+    assert_eq!(decide(&seen(RunState::Running)), Step::Stop);
+    let exited = RunState::Exited {
+        exit: Exit::default(),
+    };
+    assert_eq!(decide(&seen(exited)), Step::Record(Stage::Failed { error }));
 }

@@ -2,10 +2,11 @@
 
 use fleet_model::driver::RunState;
 use fleet_model::item::{Attempt, ItemStatus, Phase};
+use fleet_model::quantity::Span;
 use fleet_model::workload::{Desired, WorkloadIntent, WorkloadState, WorkloadStatus};
 
 use super::live::Live;
-use crate::state::{Record, Run, Stage};
+use crate::state::{Backoff, Record, Run, Stage};
 
 /// The report, or `None` while there is nothing to say that has been seen: after a restart the
 /// last report stands until the backend was asked.
@@ -25,7 +26,9 @@ pub fn report(record: &Record, intent: Option<&WorkloadIntent>, live: &Live) -> 
     let state = match run {
         None if wanted => WorkloadState::Starting,
         None => WorkloadState::Exited,
-        Some(run) if wanted && run.generation == record.item.generation => current(run, live)?,
+        Some(run) if wanted && run.generation == record.item.generation => {
+            current(record, run, live)?
+        }
         Some(run) => outgoing(run, wanted),
     };
     let exit = match run.map(|run| &run.stage) {
@@ -57,7 +60,7 @@ pub fn report(record: &Record, intent: Option<&WorkloadIntent>, live: &Live) -> 
         exit,
         ports: record.ports.clone(),
         attributes,
-        message: message(run, state, live),
+        message: message(record, state, live),
         started_at_ms: seen
             .and_then(|seen| seen.started_at_ms)
             .or(run.and_then(|run| run.started_at_ms)),
@@ -76,8 +79,9 @@ pub fn report(record: &Record, intent: Option<&WorkloadIntent>, live: &Live) -> 
 }
 
 /// The run that should be.
-fn current(run: &Run, live: &Live) -> Option<WorkloadState> {
+fn current(record: &Record, run: &Run, live: &Live) -> Option<WorkloadState> {
     Some(match &run.stage {
+        over if over.is_over() && record.backoff.is_some() => WorkloadState::Restarting,
         Stage::Creating | Stage::Created => WorkloadState::Starting,
         Stage::Started => match (live.observed.as_ref().map(|seen| &seen.state), &live.retry) {
             (Some(RunState::Created), _) => WorkloadState::Starting,
@@ -91,6 +95,21 @@ fn current(run: &Run, live: &Live) -> Option<WorkloadState> {
     })
 }
 
+/// The same text for as long as the pause lasts.
+fn restarting(run: &Run, pause: &Backoff) -> String {
+    let how = match &run.stage {
+        Stage::Ended { exit: Some(exit) } => match &exit.signal {
+            Some(signal) => format!("it was ended by SIG{signal}"),
+            None => format!("it exited with code {}", exit.code),
+        },
+        Stage::Failed { error } => error.message.clone(),
+        Stage::Lost { reason } => reason.clone(),
+        _ => "it is over".to_owned(),
+    };
+    let delay = Span::from_ms(pause.delay_ms / 100 * 100);
+    format!("{how}; it is started again after {delay}")
+}
+
 /// A run that should not be, or not any more.
 fn outgoing(run: &Run, replaced: bool) -> WorkloadState {
     match &run.stage {
@@ -102,7 +121,11 @@ fn outgoing(run: &Run, replaced: bool) -> WorkloadState {
     }
 }
 
-fn message(run: Option<&Run>, state: WorkloadState, live: &Live) -> Option<String> {
+fn message(record: &Record, state: WorkloadState, live: &Live) -> Option<String> {
+    let run = record.run.as_ref();
+    if let (WorkloadState::Restarting, Some(run), Some(pause)) = (state, run, &record.backoff) {
+        return Some(restarting(run, pause));
+    }
     match (
         run.map(|run| &run.stage),
         live.observed.as_ref().map(|seen| &seen.state),

@@ -14,7 +14,7 @@ use crate::state::{Record, Run, Stage};
 /// ends it belongs to the intent that wants it ended.
 pub(super) fn op(record: &Record, run: &Run, verb: Verb) -> Op {
     let generation = match verb {
-        Verb::Create | Verb::Start => run.generation,
+        Verb::Create | Verb::Start | Verb::Send => run.generation,
         Verb::Stop | Verb::Kill | Verb::Destroy => record.item.generation,
     };
     Op {
@@ -26,7 +26,7 @@ pub(super) fn op(record: &Record, run: &Run, verb: Verb) -> Op {
     }
 }
 
-/// A new try at the record's generation.
+/// A first try at the record's generation.
 pub(super) fn begin(
     record: &mut Record,
     intent: &WorkloadIntent,
@@ -34,9 +34,33 @@ pub(super) fn begin(
     boot: &str,
 ) {
     record.ports = ports;
-    record.run = Some(Run {
+    record.run = Some(fresh(record, intent, Attempt(1), boot));
+}
+
+/// The next try at the same generation, in place of the one that is over: its number is raised and
+/// durable before anything of it is made, so that none of its ops was ever done before.
+pub(super) fn again(record: &mut Record, intent: &WorkloadIntent, boot: &str) {
+    let last = record.run.as_ref().map_or(Attempt(0), |run| run.attempt);
+    let next = raised(last);
+    record.run = Some(fresh(record, intent, next, boot));
+}
+
+#[cfg(not(test))]
+fn raised(last: Attempt) -> Attempt {
+    Attempt(last.0.saturating_add(1))
+}
+
+/// In tests a switch leaves the number as it is, to show that the crash tests find that.
+#[cfg(test)]
+fn raised(last: Attempt) -> Attempt {
+    let raise = !crate::tests::KEEP_ATTEMPT.load(std::sync::atomic::Ordering::Relaxed);
+    Attempt(last.0 + u64::from(raise))
+}
+
+fn fresh(record: &Record, intent: &WorkloadIntent, attempt: Attempt, boot: &str) -> Run {
+    Run {
         generation: record.item.generation,
-        attempt: Attempt(1),
+        attempt,
         name: intent.name.clone(),
         backend: intent.spec.backend.clone(),
         intent: Some(intent.clone()),
@@ -45,8 +69,10 @@ pub(super) fn begin(
         handle: None,
         kill_target: None,
         started_at_ms: None,
+        started_boot_ms: None,
+        evicted: None,
         attributes: BTreeMap::new(),
-    });
+    }
 }
 
 /// `create` was answered.
@@ -69,7 +95,7 @@ pub(super) fn seen(run: &mut Run, observation: &Observation) {
 pub(super) fn event(record: &Record) -> Option<Event> {
     let run = record.run.as_ref()?;
     let shown = &run.name;
-    let mut details = BTreeMap::new();
+    let mut details = BTreeMap::from([("attempt".to_owned(), run.attempt.to_string())]);
     let (kind, message) = match &run.stage {
         Stage::Creating | Stage::Created | Stage::Ended { exit: None } => return None,
         Stage::Started => ("workload.started", format!("{shown} started")),
@@ -86,10 +112,11 @@ pub(super) fn event(record: &Record) -> Option<Event> {
         }
         Stage::Failed { error } => {
             details.insert("code".to_owned(), error.code.clone());
-            (
-                "workload.failed",
-                format!("{shown} could not be started: {error}"),
-            )
+            let what = match run.evicted {
+                Some(_) => "was ended",
+                None => "could not be started",
+            };
+            ("workload.failed", format!("{shown} {what}: {error}"))
         }
         Stage::Lost { reason } => ("workload.lost", format!("{shown} is lost: {reason}")),
     };

@@ -5,10 +5,14 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_model::Name;
 use fleet_model::item::{Item, ItemKey, ItemStatus};
+use fleet_model::workload::WorkloadIntent;
 use fleet_protocol::ControllerMessage;
 use fleet_protocol::link::LinkReceiver;
 use fleet_protocol::message::Seen;
+use fleet_store::WriteError;
+use serde::Deserialize;
 use tokio::sync::mpsc;
 
 use super::{Last, SILENT_HEARTBEATS, SessionEnd, Told};
@@ -46,7 +50,9 @@ pub(super) async fn hear(
                 // The place counts as reached only with the last part: a set cut short is asked for again.
                 accept(context, hub, &tell, verdict, at, items, complete).await?;
                 if complete && verdict == Verdict::Accept {
-                    report_unnamed(context, &std::mem::take(&mut named));
+                    let named = std::mem::take(&mut named);
+                    report_unnamed(context, &named);
+                    forget_removed(context, named).await?;
                     last = Some(at.revision);
                     readiness.synced();
                 }
@@ -59,6 +65,10 @@ pub(super) async fn hear(
                 }
             }
             ControllerMessage::OutboxAck { seq } => say(&tell, Told::OutboxStored(seq)).await?,
+            ControllerMessage::PacketsAck { item, spool, seq } => {
+                context.packets.stored(&item, spool, seq).await;
+            }
+            ControllerMessage::Secrets { answers } => context.secrets.answer(answers),
             ControllerMessage::HeartbeatAck { .. } => {}
             ControllerMessage::Goodbye { reason } => return Err(SessionEnd::Goodbye(reason)),
             ControllerMessage::Welcome { .. } | ControllerMessage::Refused { .. } => {
@@ -105,9 +115,14 @@ async fn accept(
         .store
         .write(move |tx| -> Result<Changed, Infallible> {
             let mut changed = Changed::default();
+            let identity = tx.get::<Identity>(&Identity::KEY);
+            let floor = identity
+                .as_ref()
+                .map(|identity| identity.floor)
+                .unwrap_or_default();
             for item in &items {
                 let known = tx.get::<Record>(&item.id);
-                if let Some(record) = intake::record(known.as_deref(), item) {
+                if let Some(record) = intake::record(known.as_deref(), item, floor) {
                     changed.wanted.push(item.id.clone());
                     tx.put(record);
                 } else if let Some(known) =
@@ -119,7 +134,7 @@ async fn accept(
                 }
             }
             if reached
-                && let Some(identity) = tx.get::<Identity>(&Identity::KEY)
+                && let Some(identity) = identity
                 && identity.seen != Some(at)
             {
                 tx.put(Identity {
@@ -134,10 +149,72 @@ async fn accept(
     for key in changed.wanted {
         hub.wake(&key);
     }
+    forget_secrets(context);
     for report in changed.acknowledged {
         context.board.post(report);
     }
     Ok(())
+}
+
+/// The values of secrets that no item here names any more are forgotten.
+fn forget_secrets(context: &Context) {
+    if context.secrets.is_empty() {
+        return;
+    }
+    let snapshot = context.store.snapshot();
+    let intents = snapshot.state.items.values().flat_map(|record| {
+        let wanted = record.item.intent.as_ref();
+        let wanted = wanted.and_then(|intent| WorkloadIntent::deserialize(intent).ok());
+        let made = record.run.as_ref().and_then(|run| run.intent.clone());
+        [wanted, made]
+    });
+    let named: BTreeSet<Name> = intents
+        .flatten()
+        .flat_map(|intent| {
+            intent
+                .spec
+                .secrets()
+                .into_iter()
+                .cloned()
+                .collect::<Vec<_>>()
+        })
+        .collect();
+    context.secrets.keep(&named);
+}
+
+/// What was removed and is not stated any more has been acknowledged: its record goes. That nothing
+/// older than it is ever accepted, the floor remembers for all of them.
+async fn forget_removed(context: &Context, named: BTreeSet<ItemKey>) -> Result<(), SessionEnd> {
+    let snapshot = context.store.snapshot();
+    let gone: Vec<ItemKey> = snapshot
+        .state
+        .items
+        .values()
+        .filter(|record| record.removed && !named.contains(&record.item.id))
+        .map(|record| record.item.id.clone())
+        .collect();
+    if gone.is_empty() {
+        return Ok(());
+    }
+    let forgotten = context.store.write(move |tx| -> Result<(), Infallible> {
+        let Some(identity) = tx.get::<Identity>(&Identity::KEY) else {
+            return Ok(());
+        };
+        let mut identity = Identity::clone(&identity);
+        for key in &gone {
+            if let Some(record) = tx.get::<Record>(key).filter(|record| record.removed) {
+                identity.floor = identity.floor.max(record.item.generation);
+                tx.delete::<Record>(key);
+            }
+        }
+        tx.put(identity);
+        Ok(())
+    });
+    match forgotten.await {
+        // A full disk keeps them until the next session.
+        Ok(()) | Err(WriteError::Full(_) | WriteError::Busy(_)) => Ok(()),
+        Err(error) => Err(SessionEnd::of_write(&error)),
+    }
 }
 
 /// Absence never deletes; it is worth a word, because somebody will wonder.

@@ -123,7 +123,11 @@ async fn once(
     dialer: &dyn Dialer,
     stop: &CancellationToken,
 ) -> Result<(), SessionEnd> {
-    let mut connection = dialer.dial().await.map_err(SessionEnd::Dial)?;
+    let mut connection = tokio::select! {
+        connection = dialer.dial() => connection.map_err(SessionEnd::Dial)?,
+        () = context.clock.sleep(HANDSHAKE) => return Err(SessionEnd::Silent),
+        () = stop.cancelled() => return Ok(()),
+    };
     let welcome = tokio::select! {
         welcome = handshake::shake(context, &mut connection.control) => welcome?,
         () = context.clock.sleep(HANDSHAKE) => return Err(SessionEnd::Silent),
@@ -132,6 +136,8 @@ async fn once(
     let (acceptor, bulk) = Acceptor::over(connection.bulk);
     let (tell, told) = mpsc::channel(64);
     context.board.tell_all_again();
+    context.packets.rewind();
+    let _questions = Questions::taken(context);
     readiness.session_began();
     let heard = hear::hear(
         context,
@@ -155,6 +161,22 @@ async fn once(
         end = said => end,
         () = bulk => Err(SessionEnd::Link(LinkError::Closed)),
         () = streams::serve(context.clone(), acceptor) => Err(SessionEnd::Link(LinkError::Closed)),
+    }
+}
+
+/// Questions for secrets are taken for as long as a session stands.
+struct Questions<'a>(&'a Context);
+
+impl<'a> Questions<'a> {
+    fn taken(context: &'a Context) -> Self {
+        context.secrets.opened();
+        Self(context)
+    }
+}
+
+impl Drop for Questions<'_> {
+    fn drop(&mut self) {
+        self.0.secrets.closed();
     }
 }
 

@@ -6,13 +6,14 @@ use fleet_model::event::Event;
 use fleet_model::item::ItemStatus;
 use fleet_protocol::NodeMessage;
 use fleet_protocol::link::LinkSender;
-use fleet_protocol::message::Packet;
+use fleet_protocol::message::OutboxEntry;
 use fleet_store::WriteError;
 use tokio::sync::mpsc;
 use tokio_util::sync::CancellationToken;
 
 use super::{SessionEnd, Told, Welcome};
 use crate::context::Context;
+use crate::packets::Part;
 use crate::readiness::Readiness;
 
 /// Reports in one message.
@@ -22,7 +23,7 @@ const REPORTS: usize = 256;
 const PART_BYTES: usize = 2 * 1024 * 1024;
 
 /// Outbox entries in one message.
-const PACKETS: usize = 256;
+const ENTRIES: usize = 256;
 
 pub(super) async fn say(
     context: &Arc<Context>,
@@ -51,10 +52,12 @@ pub(super) async fn say(
                 now_ms + u64::try_from(welcome.heartbeat.as_millis()).unwrap_or(u64::MAX);
         }
         let before = sent;
+        // One message at a time: what comes from the other side is heard in between.
         sent = send_outbox(context, &mut sender, sent).await?;
         if sent > before {
             readiness.events_sent();
         }
+        let is_behind = context.store.snapshot().log_head::<Event>() > sent;
         let until_beat = std::time::Duration::from_millis(next_beat_ms.saturating_sub(now_ms));
         tokio::select! {
             statuses = context.board.take(REPORTS) => {
@@ -63,6 +66,12 @@ pub(super) async fn say(
                 }
             }
             Ok(()) = commits.changed() => {}
+            () = std::future::ready(()), if is_behind => {}
+            names = context.secrets.question() => sender.send(&NodeMessage::WantSecrets { names }).await?,
+            part = context.packets.next(), if !is_behind => {
+                let Part { item, spool, packets } = part;
+                sender.send(&NodeMessage::Packets { item, spool, packets }).await?;
+            }
             Ok(()) = plugins.changed() => sender.send(&NodeMessage::Plugins { plugins: context.plugins() }).await?,
             Some(told) = told.recv() => match told {
                 Told::WantFullSet => sender.send(&NodeMessage::WantFullSet).await?,
@@ -103,32 +112,35 @@ fn parts(statuses: Vec<ItemStatus>) -> Vec<Vec<ItemStatus>> {
     parts
 }
 
-/// Sends what has been added since `sent`, and answers the new place.
+/// Sends some of what has been added since `sent`, and answers the new place.
 async fn send_outbox(
     context: &Context,
     sender: &mut LinkSender,
-    mut sent: u64,
+    sent: u64,
 ) -> Result<u64, SessionEnd> {
-    while context.store.snapshot().log_head::<Event>() > sent {
-        let entries = context
-            .store
-            .read_log::<Event>(sent, PACKETS)
-            .await
-            .map_err(|error| {
-                tracing::error!(%error, "the outbox cannot be read");
-                SessionEnd::NoRoom
-            })?;
-        let Some((last, ..)) = entries.last() else {
-            break;
-        };
-        sent = *last;
-        let packets = entries
-            .into_iter()
-            .map(|(seq, at_ms, event)| Packet { seq, at_ms, event })
-            .collect();
-        sender.send(&NodeMessage::Outbox { packets }).await?;
+    let head = context.store.snapshot().log_head::<Event>();
+    if head <= sent {
+        return Ok(sent);
     }
-    Ok(sent)
+    let entries = context
+        .store
+        .read_log::<Event>(sent, ENTRIES)
+        .await
+        .map_err(|error| {
+            tracing::error!(%error, "the outbox cannot be read");
+            SessionEnd::NoRoom
+        })?;
+    let Some((last, ..)) = entries.last() else {
+        // All of it was trimmed: it is stored.
+        return Ok(head);
+    };
+    let last = *last;
+    let entries = entries
+        .into_iter()
+        .map(|(seq, at_ms, event)| OutboxEntry { seq, at_ms, event })
+        .collect();
+    sender.send(&NodeMessage::Outbox { entries }).await?;
+    Ok(last)
 }
 
 /// Forgets what is stored on the other side.

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use fleet_capability::process::OutputOptions;
 use fleet_capability::source::Source;
+use fleet_capability::workspace::{Usage, WorkspaceFile};
+use fleet_capability::{PacketSpools, Spooled};
 use fleet_model::driver::{
     Creation, Description, Exit, Fingerprint, Handle, Listed, Observation, RunState, Workload,
 };
-use fleet_model::item::Generation;
+use fleet_model::item::{Generation, ItemKey};
 use fleet_model::plugin::{Plugin, PluginKind, PluginState};
-use fleet_model::{Error, Name, Op, WorkloadId};
+use fleet_model::{Error, Name, Op, StoreId, WorkloadId};
 use fleet_plugin::{Driver, Drivers};
 use futures::StreamExt;
 use tokio::sync::watch;
@@ -26,11 +29,16 @@ pub(super) struct World {
 
 #[derive(Default)]
 struct Inner {
-    runtimes: BTreeMap<(String, u64), Runtime>,
+    runtimes: BTreeMap<RuntimeKey, Runtime>,
     effects: BTreeMap<String, u32>,
     done: BTreeSet<String>,
     removed_files: u32,
+    files: BTreeMap<String, Vec<u8>>,
+    used_bytes: u64,
 }
+
+/// Workload, generation, attempt.
+pub(super) type RuntimeKey = (String, u64, u64);
 
 /// One runtime of the double.
 #[derive(Debug, Clone)]
@@ -54,12 +62,22 @@ impl World {
         self.inner.lock().unwrap().effects.clone()
     }
 
-    pub(super) fn runtimes(&self) -> BTreeMap<(String, u64), Runtime> {
+    pub(super) fn runtimes(&self) -> BTreeMap<RuntimeKey, Runtime> {
         self.inner.lock().unwrap().runtimes.clone()
     }
 
     pub(super) fn removed_files(&self) -> u32 {
         self.inner.lock().unwrap().removed_files
+    }
+
+    /// What was put into workspaces.
+    pub(super) fn files(&self) -> BTreeMap<String, Vec<u8>> {
+        self.inner.lock().unwrap().files.clone()
+    }
+
+    /// From now on every workspace takes so much disk.
+    pub(super) fn fill(&self, bytes: u64) {
+        self.inner.lock().unwrap().used_bytes = bytes;
     }
 
     /// Ends all programs that run.
@@ -92,7 +110,7 @@ impl World {
     }
 
     /// Counts an op's effect, unless the op was done before.
-    fn once(&self, op: &Op, effect: impl FnOnce(&mut BTreeMap<(String, u64), Runtime>)) {
+    fn once(&self, op: &Op, effect: impl FnOnce(&mut BTreeMap<RuntimeKey, Runtime>)) {
         let mut inner = self.inner.lock().unwrap();
         if inner.done.insert(op.to_string()) {
             *inner.effects.entry(op.to_string()).or_default() += 1;
@@ -103,12 +121,12 @@ impl World {
     }
 }
 
-fn key(handle: &Handle) -> (String, u64) {
+fn key(handle: &Handle) -> RuntimeKey {
     serde_json::from_slice(&handle.opaque).unwrap()
 }
 
 fn end(
-    runtimes: &mut BTreeMap<(String, u64), Runtime>,
+    runtimes: &mut BTreeMap<RuntimeKey, Runtime>,
     handle: &Handle,
     code: i32,
     signal: &str,
@@ -149,7 +167,7 @@ impl Driver for Double {
     }
 
     async fn create(&self, op: &Op, workload: &Workload) -> Result<Creation, Error> {
-        let key = (workload.id.to_string(), op.generation.0);
+        let key = (workload.id.to_string(), op.generation.0, op.attempt.0);
         let opaque = serde_json::to_vec(&key).unwrap();
         self.0.once(op, |runtimes| {
             runtimes.insert(
@@ -191,7 +209,7 @@ impl Driver for Double {
         Ok(())
     }
 
-    async fn inspect(&self, handle: &Handle) -> Result<Observation, Error> {
+    async fn inspect(&self, _: &ItemKey, handle: &Handle) -> Result<Observation, Error> {
         let inner = self.0.inner.lock().unwrap();
         let runtime = inner
             .runtimes
@@ -207,7 +225,7 @@ impl Driver for Double {
     async fn recover(&self, handles: &[Handle]) -> Result<Vec<Observation>, Error> {
         let mut seen = Vec::new();
         for handle in handles {
-            seen.push(self.inspect(handle).await?);
+            seen.push(self.inspect(&any(), handle).await?);
         }
         Ok(seen)
     }
@@ -226,7 +244,7 @@ impl Driver for Double {
         Ok((listed.collect(), None))
     }
 
-    async fn watch(&self, handle: &Handle) -> Result<Option<Source>, Error> {
+    async fn watch(&self, _: &ItemKey, handle: &Handle) -> Result<Option<Source>, Error> {
         let (world, key) = (self.0.clone(), key(handle));
         let ended = async move {
             let mut changed = world.changed.subscribe();
@@ -248,9 +266,19 @@ impl Driver for Double {
         }))
     }
 
-    async fn logs(&self, _: &Handle, _: &OutputOptions) -> Result<Source, Error> {
+    async fn send(&self, op: &Op, _: &Handle, _: Bytes) -> Result<(), Error> {
+        self.0.once(op, |_| {});
+        Ok(())
+    }
+
+    async fn logs(&self, _: &ItemKey, _: &Handle, _: &OutputOptions) -> Result<Source, Error> {
         Err(Error::unsupported("no-logs", "the double has no logs"))
     }
+}
+
+/// The double looks at no item.
+fn any() -> ItemKey {
+    ItemKey::workload(WorkloadId::new(0, 0))
 }
 
 /// All backends of the world: one, whatever the name.
@@ -285,8 +313,39 @@ impl Drivers for Backends {
 
 #[async_trait]
 impl Files for World {
+    async fn write(&self, _: WorkloadId, files: Vec<WorkspaceFile>) -> Result<(), Error> {
+        let files = files
+            .into_iter()
+            .map(|file| (file.path, file.bytes.expose().to_vec()));
+        self.inner.lock().unwrap().files.extend(files);
+        Ok(())
+    }
+
+    async fn usage(&self, _: WorkloadId) -> Result<Usage, Error> {
+        let workspace_bytes = self.inner.lock().unwrap().used_bytes;
+        Ok(Usage {
+            workspace_bytes,
+            ..Usage::default()
+        })
+    }
+
     async fn remove(&self, _: WorkloadId) -> Result<(), Error> {
         self.inner.lock().unwrap().removed_files += 1;
+        Ok(())
+    }
+}
+
+#[async_trait]
+impl PacketSpools for World {
+    async fn changed(&self) -> Vec<WorkloadId> {
+        std::future::pending().await
+    }
+
+    async fn read(&self, _: WorkloadId, _: u64, _: usize) -> Result<Option<Spooled>, Error> {
+        Ok(None)
+    }
+
+    async fn trim(&self, _: WorkloadId, _: StoreId, _: u64) -> Result<(), Error> {
         Ok(())
     }
 }

@@ -155,3 +155,90 @@ async fn absence_deletes_nothing() {
     );
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_ends_is_started_again_later_and_later_as_its_policy_says() {
+    let mut node = Fixture::start().await;
+    let policy = serde_json::json!({"restart": "on-failure"});
+    node.script.want_with(1, Some(Desired::Running), policy);
+    for attempt in 1..=3 {
+        until("a try to run", || {
+            node.script.status(1).filter(|(_, status)| {
+                status.state == WorkloadState::Running && status.attempt.0 == attempt
+            })
+        })
+        .await;
+        node.world.exit_all(7);
+        let (_, status) = until("the pause", || {
+            node.script
+                .status(1)
+                .filter(|(_, status)| status.state == WorkloadState::Restarting)
+        })
+        .await;
+        assert_eq!(status.exit.unwrap().code, 7);
+        let message = status.message.unwrap();
+        assert!(
+            message.contains("exited with code 7; it is started again after"),
+            "{message}"
+        );
+    }
+    until("the fourth try", || {
+        node.script
+            .status(1)
+            .filter(|(_, status)| status.state == WorkloadState::Running)
+    })
+    .await;
+    node.world.exit_all(0);
+    let (_, status) = until("its end", || {
+        node.script
+            .status(1)
+            .filter(|(_, status)| status.state == WorkloadState::Exited)
+    })
+    .await;
+    assert_eq!((status.attempt.0, status.exit.unwrap().code), (4, 0));
+    assert!(node.world.effects().values().all(|count| *count == 1));
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workspace_that_is_too_large_ends_its_workload_for_good() {
+    let mut node = Fixture::start().await;
+    let spec = serde_json::json!({"restart": "always", "limits": {"disk": "1MiB"}});
+    node.script.want_with(1, Some(Desired::Running), spec);
+    until("running", || {
+        node.script
+            .status(1)
+            .filter(|(_, status)| status.state == WorkloadState::Running)
+    })
+    .await;
+    node.world.fill(3 << 20);
+    let (_, status) = until("its end", || {
+        node.script
+            .status(1)
+            .filter(|(_, status)| status.state == WorkloadState::Failed)
+    })
+    .await;
+    let message = status.message.unwrap();
+    assert!(
+        message.contains("3 MiB") && message.contains("1MiB"),
+        "{message}"
+    );
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_are_written_before_each_try_secrets_included() {
+    let mut node = Fixture::start().await;
+    let spec = serde_json::json!({"files": {"a/b.toml": "x = 1", "key": {"secret": "api-key"}}});
+    node.script.want_with(1, Some(Desired::Running), spec);
+    until("running", || {
+        node.script
+            .status(1)
+            .filter(|(_, status)| status.state == WorkloadState::Running)
+    })
+    .await;
+    let files = node.world.files();
+    assert_eq!(files["a/b.toml"], b"x = 1");
+    assert_eq!(files["key"], b"value-of-api-key");
+    node.stop().await;
+}

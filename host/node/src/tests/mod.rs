@@ -15,17 +15,41 @@ mod script;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
+use async_trait::async_trait;
+use fleet_capability::Redactor;
 use fleet_protocol::transport::memory;
-use fleet_seam::{SeededEntropy, SystemClock};
+use fleet_seam::{Clock, SeededEntropy, SystemClock};
 use fleet_store::sim::SimDisk;
 use fleet_store::{Options, Store};
 use tokio_util::sync::CancellationToken;
 
-use crate::{Node, NodeOptions, NodeState, Parts};
+use crate::{Node, NodeOptions, NodeState, Parts, SecretDesk};
 use double::{Backends, World};
 use script::Script;
+
+/// Leaves the number of a try as it is instead of raising it. Each test is a process of its own.
+pub(crate) static KEEP_ATTEMPT: AtomicBool = AtomicBool::new(false);
+
+/// A clock on which pauses take a tenth of their time.
+struct Hurried;
+
+#[async_trait]
+impl Clock for Hurried {
+    fn unix_ms(&self) -> u64 {
+        SystemClock.unix_ms()
+    }
+
+    fn boot_ms(&self) -> u64 {
+        SystemClock.boot_ms() * 10
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        SystemClock.sleep(duration / 10).await;
+    }
+}
 
 /// A node that can crash and start again on the same disk and the same world.
 struct Fixture {
@@ -58,12 +82,16 @@ impl Fixture {
         let Ok(store) = Store::open(self.disk.mount(), Options::default()).await else {
             return;
         };
+        let redactor = Redactor::default();
         let parts = Parts {
             store,
             drivers: Arc::new(Backends(self.world.clone())),
             files: self.world.clone(),
+            packets: self.world.clone(),
+            secrets: Arc::new(SecretDesk::new(Arc::new(Hurried), redactor.clone())),
+            redactor,
             dialer: Arc::new(dialer),
-            clock: Arc::new(SystemClock),
+            clock: Arc::new(Hurried),
             entropy: Arc::new(SeededEntropy::new(1)),
         };
         let options = NodeOptions {

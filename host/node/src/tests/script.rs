@@ -3,10 +3,12 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use fleet_model::item::{Generation, Incarnation, Item, ItemKey, ItemStatus, Mode, Revision};
 use fleet_model::workload::{Desired, WorkloadIntent, WorkloadStatus};
-use fleet_model::{StoreId, WorkloadId};
-use fleet_protocol::message::{Packet, Seen};
+use fleet_model::{Name, StoreId, WorkloadId};
+use fleet_protocol::message::{OutboxEntry, SecretAnswer, Seen};
 use fleet_protocol::transport::{Connection, Listener, MemoryListener};
 use fleet_protocol::{ControllerMessage, NodeMessage};
 use tokio::sync::watch;
@@ -21,7 +23,7 @@ pub(super) struct Script {
 #[derive(Default)]
 pub(super) struct Heard {
     pub(super) statuses: BTreeMap<ItemKey, ItemStatus>,
-    pub(super) packets: BTreeMap<u64, Packet>,
+    pub(super) packets: BTreeMap<u64, OutboxEntry>,
     pub(super) doubled: u32,
     pub(super) sessions: u64,
     pub(super) behind: Vec<Seen>,
@@ -43,6 +45,20 @@ pub(super) fn workload(n: u64) -> WorkloadId {
 impl Script {
     /// States that a workload should run, rest, or (`None`) be gone; answers the generation.
     pub(super) fn want(&self, n: u64, desired: Option<Desired>) -> u64 {
+        self.want_with(n, desired, serde_json::json!({}))
+    }
+
+    /// The same, with more keys in the spec.
+    pub(super) fn want_with(
+        &self,
+        n: u64,
+        desired: Option<Desired>,
+        more: serde_json::Value,
+    ) -> u64 {
+        let mut spec = serde_json::json!({"backend": "double", "command": ["x"]});
+        spec.as_object_mut()
+            .unwrap()
+            .extend(more.as_object().unwrap().clone());
         let mut generation = 0;
         self.stated.send_modify(|(revision, items)| {
             *revision += 1;
@@ -51,10 +67,7 @@ impl Script {
                 name: format!("w{n}").parse().unwrap(),
                 desired,
                 grace_ms: 100,
-                spec: serde_json::from_value(
-                    serde_json::json!({"backend": "double", "command": ["x"]}),
-                )
-                .unwrap(),
+                spec: serde_json::from_value(spec.clone()).unwrap(),
             });
             let item = Item {
                 id: ItemKey::workload(workload(n)),
@@ -169,14 +182,23 @@ impl Script {
                 );
                 None
             }
-            NodeMessage::Outbox { packets } => {
-                let seq = packets.last().unwrap().seq;
-                for packet in packets {
+            NodeMessage::Outbox { entries } => {
+                let seq = entries.last().unwrap().seq;
+                for packet in entries {
                     if heard.packets.insert(packet.seq, packet).is_some() {
                         heard.doubled += 1;
                     }
                 }
                 Some(ControllerMessage::OutboxAck { seq })
+            }
+            NodeMessage::WantSecrets { names } => {
+                let answer = |name: Name| {
+                    let base64 = STANDARD.encode(format!("value-of-{name}")).into();
+                    (name, SecretAnswer::Set { base64 })
+                };
+                Some(ControllerMessage::Secrets {
+                    answers: names.into_iter().map(answer).collect(),
+                })
             }
             NodeMessage::ControllerBehind { seen } => {
                 heard.behind.push(seen);

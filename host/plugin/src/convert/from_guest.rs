@@ -5,20 +5,20 @@ use fleet_model::driver::{
 };
 use fleet_model::{Error, ErrorKind, Generation};
 
-use super::{MAX_HANDLE, MAX_SCHEMA, MAX_TEXT, attributes, bad_answer, text, token};
+use super::{Intake, MAX_HANDLE, MAX_SCHEMA, MAX_TEXT, MAX_TOKEN, bad_answer, token};
 use crate::bindings::exports::fleet::backend::driver;
 use crate::bindings::fleet::common::types as wit;
 
 /// How many of anything one answer may name.
 const MAX_LIST: usize = 10_000;
 
-pub(crate) fn error(error: wit::Error) -> Error {
+pub(crate) fn error(intake: Intake<'_>, error: wit::Error) -> Error {
     Error {
         kind: kind(error.kind),
-        code: code(error.code),
-        message: text(error.message, MAX_TEXT),
+        code: code(intake.text(error.code, MAX_TOKEN)),
+        message: intake.text(error.message, MAX_TEXT),
         retry_after_ms: error.retry_after_ms,
-        details: attributes(error.details),
+        details: intake.attributes(error.details),
     }
 }
 
@@ -60,7 +60,10 @@ pub(crate) fn handle(handle: wit::Handle) -> Result<Handle, Error> {
     })
 }
 
-pub(crate) fn description(description: driver::Description) -> Result<Description, Error> {
+pub(crate) fn description(
+    intake: Intake<'_>,
+    description: driver::Description,
+) -> Result<Description, Error> {
     let schema = description.config_schema;
     if schema.len() > MAX_SCHEMA {
         return Err(bad_answer(format!(
@@ -77,39 +80,43 @@ pub(crate) fn description(description: driver::Description) -> Result<Descriptio
         )));
     }
     Ok(Description {
-        name: text(description.name, MAX_TEXT),
-        version: text(description.version, MAX_TEXT),
+        name: super::text(description.name, MAX_TEXT),
+        version: super::text(description.version, MAX_TEXT),
         handle_schema: description.handle_schema,
         reads: description.reads,
         config_schema,
-        attributes: attributes(description.attributes),
+        attributes: intake.attributes(description.attributes),
     })
 }
 
-pub(crate) fn fingerprint(found: driver::Facilities) -> Fingerprint {
+pub(crate) fn fingerprint(intake: Intake<'_>, found: driver::Facilities) -> Fingerprint {
     Fingerprint {
-        unusable: found.unusable.map(|why| text(why, MAX_TEXT)),
-        attributes: attributes(found.attributes),
+        unusable: found.unusable.map(|why| intake.text(why, MAX_TEXT)),
+        attributes: intake.attributes(found.attributes),
     }
 }
 
-pub(crate) fn creation(creation: driver::Creation) -> Result<Creation, Error> {
+pub(crate) fn creation(intake: Intake<'_>, creation: driver::Creation) -> Result<Creation, Error> {
     match creation {
         driver::Creation::Ready(created) => Ok(Creation::Ready {
             handle: handle(created.handle)?,
-            kill_target: created.kill_target.map(kill_target).transpose()?,
+            kill_target: created
+                .kill_target
+                .map(|target| kill_target(intake, target))
+                .transpose()?,
         }),
         driver::Creation::Pending(progress) => Ok(Creation::Pending {
-            message: text(progress.message, MAX_TEXT),
+            message: intake.text(progress.message, MAX_TEXT),
             done: progress.done,
             retry_after_ms: progress.retry_after_ms,
         }),
-        driver::Creation::Other(what) => Err(unknown_answer("create", what)),
+        driver::Creation::Other(what) => {
+            Err(unknown_answer("create", &intake.text(what, MAX_TEXT)))
+        }
     }
 }
 
-fn unknown_answer(verb: &str, what: String) -> Error {
-    let what = text(what, MAX_TEXT);
+fn unknown_answer(verb: &str, what: &str) -> Error {
     Error::unsupported(
         "unknown-answer",
         format!(
@@ -119,7 +126,7 @@ fn unknown_answer(verb: &str, what: String) -> Error {
 }
 
 /// What a guard may end by itself must at least not be the machine.
-fn kill_target(target: driver::KillTarget) -> Result<KillTarget, Error> {
+fn kill_target(intake: Intake<'_>, target: driver::KillTarget) -> Result<KillTarget, Error> {
     match target {
         driver::KillTarget::Cgroup(path) => {
             let path = token(path, "a kill target")?;
@@ -127,7 +134,8 @@ fn kill_target(target: driver::KillTarget) -> Result<KillTarget, Error> {
                 && path.split('/').filter(|part| !part.is_empty()).count() >= 4;
             if !deep || path.split('/').any(|part| part == "..") {
                 return Err(bad_answer(format!(
-                    "the kill target `{path}` is not the absolute path of a cgroup"
+                    "the kill target `{}` is not the absolute path of a cgroup",
+                    intake.text(path, MAX_TOKEN)
                 )));
             }
             Ok(KillTarget::Cgroup { path })
@@ -139,40 +147,40 @@ fn kill_target(target: driver::KillTarget) -> Result<KillTarget, Error> {
             Err(bad_answer(format!("process {pid} cannot be a kill target")))
         }
         driver::KillTarget::Other(what) => Ok(KillTarget::Other {
-            text: token(what, "a kill target")?,
+            text: intake.text(what, MAX_TOKEN),
         }),
     }
 }
 
-pub(crate) fn observation(observation: driver::Observation) -> Observation {
+pub(crate) fn observation(intake: Intake<'_>, observation: driver::Observation) -> Observation {
     Observation {
-        state: run_state(observation.state),
+        state: run_state(intake, observation.state),
         started_at_ms: observation.started_at_ms,
-        attributes: attributes(observation.attributes),
+        attributes: intake.attributes(observation.attributes),
     }
 }
 
-fn run_state(state: driver::RunState) -> RunState {
+fn run_state(intake: Intake<'_>, state: driver::RunState) -> RunState {
     match state {
         driver::RunState::Created => RunState::Created,
         driver::RunState::Running => RunState::Running,
         driver::RunState::Exited(exit) => RunState::Exited {
             exit: Exit {
                 code: exit.code,
-                signal: exit.signal.map(|name| text(name, 32)),
+                signal: exit.signal.map(|name| intake.text(name, 32)),
                 at_ms: exit.at_ms,
             },
         },
         driver::RunState::Lost(reason) => RunState::Lost {
-            reason: text(reason, MAX_TEXT),
+            reason: intake.text(reason, MAX_TEXT),
         },
         driver::RunState::Unknown(reason) => RunState::Unknown {
-            reason: text(reason, MAX_TEXT),
+            reason: intake.text(reason, MAX_TEXT),
         },
         driver::RunState::Other(what) => RunState::Unknown {
             reason: format!(
                 "the plugin says `{}`, which this version of the host does not know",
-                text(what, MAX_TEXT)
+                intake.text(what, MAX_TEXT)
             ),
         },
     }
@@ -180,6 +188,7 @@ fn run_state(state: driver::RunState) -> RunState {
 
 /// One observation for each handle, in order.
 pub(crate) fn recovered(
+    intake: Intake<'_>,
     asked: usize,
     answers: Vec<driver::Observation>,
 ) -> Result<Vec<Observation>, Error> {
@@ -189,10 +198,14 @@ pub(crate) fn recovered(
             answers.len()
         )));
     }
-    Ok(answers.into_iter().map(observation).collect())
+    Ok(answers
+        .into_iter()
+        .map(|answer| observation(intake, answer))
+        .collect())
 }
 
 pub(crate) fn listing(
+    intake: Intake<'_>,
     limit: u32,
     listing: driver::Listing,
 ) -> Result<(Vec<Listed>, Option<String>), Error> {
@@ -205,8 +218,8 @@ pub(crate) fn listing(
     let entries = listing.entries.into_iter().map(|entry| {
         Ok(Listed {
             handle: handle(entry.handle)?,
-            workload: token(entry.workload, "a workload")?,
-            node: token(entry.node, "a node")?,
+            workload: intake.text(token(entry.workload, "a workload")?, MAX_TOKEN),
+            node: intake.text(token(entry.node, "a node")?, MAX_TOKEN),
             generation: Generation(entry.generation),
         })
     });
@@ -219,7 +232,13 @@ pub(crate) fn listing(
 
 #[cfg(test)]
 mod tests {
+    use fleet_capability::Redactor;
+
     use super::*;
+
+    fn with<T>(read: impl FnOnce(Intake<'_>) -> T) -> T {
+        read(Intake(&Redactor::default()))
+    }
 
     fn wit_handle(bytes: usize) -> wit::Handle {
         wit::Handle {
@@ -248,6 +267,7 @@ mod tests {
             retry_after_ms: Some(7),
             details: vec![("a".into(), "b".into())],
         };
+        let error = |error| with(|intake| super::error(intake, error));
         let seen = error(wit("disk-full"));
         assert_eq!(
             (seen.kind, seen.code.as_str(), seen.retry_after_ms),
@@ -274,13 +294,15 @@ mod tests {
             (Wit::Other("later".into()), true),
         ] {
             let shown = format!("{target:?}");
-            assert_eq!(kill_target(target).is_ok(), good, "{shown}");
+            let read = with(|intake| kill_target(intake, target));
+            assert_eq!(read.is_ok(), good, "{shown}");
         }
     }
 
     #[test]
     fn answers_that_do_not_match_their_question_are_refused() {
-        assert!(recovered(1, vec![]).is_err());
+        assert!(with(|intake| recovered(intake, 1, vec![])).is_err());
+        let listing = |limit, page| with(|intake| super::listing(intake, limit, page));
         let entry = || driver::Listed {
             handle: wit_handle(1),
             workload: "wl".into(),
@@ -303,14 +325,15 @@ mod tests {
     #[test]
     fn a_schema_must_be_json() {
         let described = |schema: &str| {
-            description(driver::Description {
+            let said = driver::Description {
                 name: "a".into(),
                 version: "1".into(),
                 handle_schema: 1,
                 reads: vec![1],
                 config_schema: schema.into(),
                 attributes: vec![],
-            })
+            };
+            with(|intake| description(intake, said))
         };
         assert!(described("{}").is_ok());
         assert!(described("{").unwrap_err().message.contains("not JSON"));

@@ -3,17 +3,20 @@
 use std::collections::BTreeMap;
 
 use fleet_capability::{
-    ListedProcess, Open, OutputOptions, Prepared, ProcessState, ProcessStatus, Request,
+    ListedProcess, Open, OutputOptions, Prepared, ProcessState, ProcessStatus, Request, Stdin,
 };
 use fleet_model::driver::{Exit, KillTarget};
 use fleet_model::{Error, Name, WorkloadId};
 
 use crate::bindings::fleet::host::process as wit;
+use crate::terms::Terms;
 
+/// What the guest asks for, on the terms of the workload it was given.
 pub(crate) fn request(
     launcher: Name,
     workload: WorkloadId,
     request: wit::Request,
+    terms: &Terms,
 ) -> Result<Request, Error> {
     let mut env = BTreeMap::new();
     for (name, value) in request.env {
@@ -28,8 +31,28 @@ pub(crate) fn request(
         launcher,
         workload,
         command: request.command,
+        secrets: terms.secrets_in(&env),
         env,
+        limits: terms.limits.clone(),
+        stdin: stdin(&request.attributes)?,
     })
+}
+
+/// A pipe, where nothing is said.
+fn stdin(attributes: &[(String, String)]) -> Result<Stdin, Error> {
+    let said = attributes.iter().find(|(name, _)| name == "stdin");
+    match said.map(|(_, value)| value.as_str()) {
+        None => Ok(Stdin::default()),
+        Some("pipe") => Ok(Stdin::Pipe),
+        Some("null") => Ok(Stdin::Null),
+        Some(other) => Err(Error::invalid(
+            "unknown-stdin",
+            format!(
+                "`stdin` is `{}`; this host knows `pipe` and `null`",
+                super::text(other.to_owned(), 80)
+            ),
+        )),
+    }
 }
 
 pub(crate) fn prepared(prepared: Prepared) -> wit::Prepared {
@@ -97,5 +120,22 @@ pub(crate) fn open(stream: wit::Stream) -> Result<Open, Error> {
                 super::text(what, 80)
             ),
         )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_program_has_a_pipe_unless_it_is_to_have_none() {
+        let said = |value: &str| vec![("stdin".to_owned(), value.to_owned())];
+        assert_eq!(stdin(&[]).unwrap(), Stdin::Pipe);
+        assert_eq!(stdin(&said("pipe")).unwrap(), Stdin::Pipe);
+        assert_eq!(stdin(&said("null")).unwrap(), Stdin::Null);
+        let error = stdin(&said("file")).unwrap_err();
+        assert!(error.message.contains("`file`") && error.message.contains("`null`"));
+        let other = [("color".to_owned(), "red".to_owned())];
+        assert_eq!(stdin(&other).unwrap(), Stdin::Pipe);
     }
 }

@@ -2,6 +2,8 @@
 
 use fleet_capability::OutputOptions;
 use fleet_model::driver::{Handle, Port, Workload};
+use fleet_model::quantity::{Cpu, Size};
+use fleet_model::spec::Limits;
 use fleet_model::{Error, ErrorKind, Op};
 
 use crate::bindings::exports::fleet::backend::{driver, logs};
@@ -35,6 +37,16 @@ pub(crate) fn workload(workload: &Workload) -> driver::Workload {
         ports: workload.ports.iter().map(port).collect(),
         labels: workload.labels.clone().into_iter().collect(),
         config: workload.config.to_string(),
+        limits: limits(&workload.limits),
+        attributes: Vec::new(),
+    }
+}
+
+fn limits(limits: &Limits) -> driver::Limits {
+    driver::Limits {
+        cpu_millis: limits.cpu.map(Cpu::as_millis),
+        memory_bytes: limits.memory.map(Size::as_bytes),
+        processes: limits.processes,
         attributes: Vec::new(),
     }
 }

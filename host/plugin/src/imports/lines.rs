@@ -1,7 +1,7 @@
 //! `fleet:host/lines`: a source whose contents the guest brings itself.
 //!
-//! It stands behind no permission, because it reaches nothing; what it holds is bounded, and a
-//! line of the future waits on the host's clock, not in the guest.
+//! It stands behind no permission, because it reaches nothing; what it holds is bounded, and so is
+//! what all of a call hold; a line of the future waits on the host's clock, not in the guest.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,32 +15,49 @@ use wasmtime::component::Resource;
 
 use super::{Answer, answer};
 use crate::bindings::fleet::host::lines::{Host, Line, Origin};
-use crate::convert::MAX_TOKEN;
+use crate::convert::{Intake, MAX_TOKEN};
 use crate::state::CallState;
 
 /// What one source may hold, cursors included.
 const MAX_BYTES: usize = 1 << 20;
+/// What all sources of one call may hold.
+pub(crate) const MAX_BYTES_PER_CALL: usize = 4 << 20;
 /// What a line takes beside its bytes.
 const PER_LINE: usize = 16;
 
 impl Host for CallState {
     async fn open(&mut self, lines: Vec<Line>) -> Answer<Resource<Source>> {
-        let clock = self.scope.services.clock.clone();
-        answer(source(lines, clock).and_then(|source| {
-            let full = |_| {
-                Error::new(
-                    ErrorKind::Exhausted,
-                    "too-many-sources",
-                    "this call holds too many sources",
-                )
-            };
-            self.table.push(source).map_err(full)
-        }))
+        answer(self.open_lines(lines))
     }
 }
 
-/// A source that gives these lines, each when its time has come.
-fn source(lines: Vec<Line>, clock: Arc<dyn Clock>) -> Result<Source, Error> {
+impl CallState {
+    fn open_lines(&mut self, lines: Vec<Line>) -> Result<Resource<Source>, Error> {
+        let size = check(&lines)?;
+        self.lines_left = self.lines_left.checked_sub(size).ok_or_else(|| {
+            Error::invalid(
+                "lines-too-large",
+                format!("all sources of lines of one call hold at most {MAX_BYTES_PER_CALL} bytes"),
+            )
+        })?;
+        let services = &self.scope.services;
+        let lines = clean(Intake(&services.redactor), lines);
+        let source = source(lines, services.clock.clone());
+        self.table.push(source).map_err(|_| {
+            Error::new(
+                ErrorKind::Exhausted,
+                "too-many-sources",
+                "this call holds too many sources",
+            )
+        })
+    }
+}
+
+/// What they take.
+///
+/// # Errors
+/// `invalid` (`lines-too-large`) when that is too much for one source.
+fn check(lines: &[Line]) -> Result<usize, Error> {
     let size: usize = lines
         .iter()
         .map(|line| line.bytes.len() + line.cursor.len() + PER_LINE)
@@ -54,6 +71,22 @@ fn source(lines: Vec<Line>, clock: Arc<dyn Clock>) -> Result<Source, Error> {
             ),
         ));
     }
+    Ok(size)
+}
+
+fn clean(intake: Intake<'_>, lines: Vec<Line>) -> Vec<Line> {
+    lines
+        .into_iter()
+        .map(|line| Line {
+            bytes: intake.bytes(line.bytes),
+            cursor: intake.text(line.cursor, MAX_TOKEN),
+            ..line
+        })
+        .collect()
+}
+
+/// A source that gives these lines, each when its time has come.
+fn source(lines: Vec<Line>, clock: Arc<dyn Clock>) -> Source {
     let output = futures::stream::iter(lines).then(move |line| {
         let clock = clock.clone();
         async move {
@@ -70,10 +103,10 @@ fn source(lines: Vec<Line>, clock: Arc<dyn Clock>) -> Result<Source, Error> {
             Ok(frame(line))
         }
     });
-    Ok(Source {
+    Source {
         output: output.boxed(),
         input: None,
-    })
+    }
 }
 
 /// How long the wall clock is trusted not to jump.
@@ -95,6 +128,9 @@ fn frame(line: Line) -> Frame {
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
+    use fleet_capability::SecretValue;
     use fleet_seam::SimClock;
 
     use super::*;
@@ -114,8 +150,7 @@ mod tests {
         let mut source = source(
             vec![line(900, "past"), line(1_500, "future")],
             clock.clone(),
-        )
-        .unwrap();
+        );
         assert_eq!(source.output.next().await.unwrap().unwrap().bytes, "past");
         assert!(futures::poll!(source.output.next()).is_pending());
         clock.advance(Duration::from_millis(499));
@@ -130,11 +165,43 @@ mod tests {
     }
 
     #[test]
-    fn too_much_is_refused() {
-        let clock = Arc::new(SimClock::new(0));
-        let error = source(vec![line(0, &"x".repeat(MAX_BYTES))], clock.clone()).unwrap_err();
-        assert_eq!(error.code, "lines-too-large");
-        let many = (0..=MAX_BYTES / PER_LINE).map(|_| line(0, "")).collect();
-        assert_eq!(source(many, clock).unwrap_err().code, "lines-too-large");
+    fn too_much_is_refused_in_one_source_and_in_all_of_a_call() {
+        let large = || line(0, &"x".repeat(MAX_BYTES - PER_LINE));
+        assert_eq!(check(&[large()]).unwrap(), MAX_BYTES);
+        assert_eq!(
+            check(&[large(), line(0, "")]).unwrap_err().code,
+            "lines-too-large"
+        );
+        let many: Vec<_> = (0..=MAX_BYTES / PER_LINE).map(|_| line(0, "")).collect();
+        assert_eq!(check(&many).unwrap_err().code, "lines-too-large");
+
+        let mut state = CallState::bare(None);
+        for _ in 0..MAX_BYTES_PER_CALL / MAX_BYTES {
+            state.open_lines(vec![large()]).unwrap();
+        }
+        let error = state.open_lines(vec![line(0, "x")]).unwrap_err();
+        assert_eq!(
+            (error.kind, error.code.as_str()),
+            (ErrorKind::Invalid, "lines-too-large")
+        );
+    }
+
+    #[tokio::test]
+    async fn the_value_of_a_secret_does_not_get_through() {
+        let mut state = CallState::bare(None);
+        let value = SecretValue::new(b"hunter22".to_vec());
+        let known = BTreeMap::from([("a".parse().unwrap(), vec![value])]);
+        state.scope.services.redactor.know(&known);
+        let said = Line {
+            cursor: "hunter22".into(),
+            ..line(0, "say hunter22")
+        };
+        let source = state.open_lines(vec![said]).unwrap();
+        let mut source = state.take(source).unwrap();
+        let frame = source.output.next().await.unwrap().unwrap();
+        assert_eq!(
+            (frame.bytes, frame.cursor.as_deref()),
+            (Bytes::from("say ***"), Some("***"))
+        );
     }
 }

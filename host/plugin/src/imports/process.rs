@@ -37,6 +37,8 @@ impl CallState {
         Ok((processes, caller, self.op(&op.id)?))
     }
 
+    /// Prepares a process of the workload this call is about. Limits and secrets are that one's,
+    /// whatever the guest says.
     async fn prepare_process(
         &mut self,
         op: &common::Op,
@@ -62,7 +64,16 @@ impl CallState {
             .workload
             .parse()
             .map_err(|error| Error::invalid("bad-workload", format!("{error}")))?;
-        let request = convert::request(launcher, workload, request)?;
+        let terms = self.terms.clone().ok_or_else(|| {
+            Error::denied(
+                "outside-of-create",
+                "only `create` is told of a workload and its limits: prepare its process there",
+            )
+        })?;
+        let request = convert::request(launcher, workload, request, &terms)?;
+        for secret in request.secrets.values() {
+            self.allow(Need::Secret(secret.clone()))?;
+        }
         let program = request.command.first().cloned().unwrap_or_default();
         let work = async move { processes.prepare(&caller, &rule, &op, request).await };
         self.outside(work)
@@ -128,6 +139,12 @@ impl Host for CallState {
             self.outside(async move { processes.signal(&caller, &op, &reference, &signal).await })
                 .await,
         )
+    }
+
+    async fn send(&mut self, op: common::Op, reference: String, bytes: Vec<u8>) -> Answer<()> {
+        let (processes, caller, op) = answer(self.changing(&op))?;
+        let work = async move { processes.send(&caller, &op, &reference, bytes.into()).await };
+        answer(self.outside(work).await)
     }
 
     async fn kill(&mut self, op: common::Op, reference: String) -> Answer<()> {

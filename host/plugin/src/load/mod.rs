@@ -9,7 +9,7 @@ mod inspect;
 mod probe;
 mod store;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
@@ -30,6 +30,7 @@ use crate::registry::Registry;
 use crate::settings;
 use crate::state::{CallState, Scope, Services};
 use crate::template::Template;
+use crate::turn::Turns;
 use crate::world;
 
 use inspect::{Surface, inspect};
@@ -90,7 +91,9 @@ impl Loader {
         let template = Template::link(&self.linker, &component)?;
         self.registry.reached(file, PluginState::Linked);
 
-        let callee = Callee::new(name.clone(), manifest.limits, template, self.engine.clone());
+        let turns = Turns::new(self.services.clock.clone());
+        let engine = self.engine.clone();
+        let callee = Callee::new(name.clone(), manifest.limits, template, engine, turns);
         let nothing = self.scope(&name, Permissions::none(&name), "{}");
         let description = probe::describe(&callee, &manifest, &nothing).await?;
         self.registry.update(file, |plugin| {
@@ -146,12 +149,28 @@ impl Loader {
         Ok(Verified { digest, manifest })
     }
 
+    /// A file is not used. What a reason quotes may be the component's own words.
+    pub(crate) fn reject(&self, file: &str, reason: &str) {
+        let reason = self.services.redactor.text(reason);
+        self.registry.rejected(file, &reason);
+    }
+
+    /// Throws out the copies of components that were not found at this start. Call it when all
+    /// files have been read.
+    pub(crate) async fn prune(&self) {
+        let used: BTreeSet<String> = self
+            .registry
+            .plugins()
+            .into_iter()
+            .filter_map(|plugin| plugin.digest)
+            .collect();
+        let (store, now_ms) = (self.store.clone(), self.services.clock.unix_ms());
+        // What cannot be removed is there still: nothing else depends on it.
+        let _ = tokio::task::spawn_blocking(move || store.prune(&used, now_ms)).await;
+    }
+
     fn scope(&self, plugin: &Name, permissions: Permissions, settings: &str) -> Arc<Scope> {
-        Arc::new(Scope {
-            plugin: plugin.clone(),
-            permissions,
-            settings: settings.into(),
-            services: self.services.clone(),
-        })
+        let services = self.services.clone();
+        Arc::new(Scope::new(plugin, permissions, settings, services))
     }
 }

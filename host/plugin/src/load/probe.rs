@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use fleet_model::driver::Description;
 
-use crate::call::Callee;
+use crate::call::{Call, Callee};
 use crate::convert::{from_guest, text};
 use crate::manifest::Manifest;
 use crate::schema;
@@ -19,13 +19,18 @@ pub(super) async fn describe(
     manifest: &Manifest,
     scope: &Arc<Scope>,
 ) -> Result<Description, String> {
-    let description = callee
-        .driver("describe", scope, None, |store, guest| {
+    let ask = async {
+        let place = callee.enter(scope).await?;
+        let call = Call::look("describe");
+        let answer = callee.driver(place, scope, call, |store, guest| {
             Box::pin(guest.call_describe(store))
-        })
+        });
+        from_guest::description(scope.intake(), answer.await?)
+    };
+    let mut description = ask
         .await
-        .and_then(from_guest::description)
         .map_err(|error| format!("`describe` failed: {error}"))?;
+    description.attributes.extend(callee.template.offers());
     check(&description, manifest)?;
     Ok(description)
 }

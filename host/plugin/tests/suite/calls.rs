@@ -3,17 +3,10 @@
 
 use std::time::Duration;
 
-use fleet_model::driver::{Creation, Handle, RunState, Workload};
-use fleet_model::{ErrorKind, Generation, Verb};
+use fleet_model::driver::{Creation, RunState};
+use fleet_model::{ErrorKind, Verb};
 
-use crate::support::{Guest, Machine, driver, op};
-
-fn handle() -> Handle {
-    Handle {
-        schema: 1,
-        opaque: vec![7; 100],
-    }
-}
+use crate::support::{Guest, Machine, driver, handle, item, item_of, op, workload, workload_id};
 
 const SPIN: &str = "(loop br 0) unreachable";
 const GROW: &str = "(loop i32.const 16 memory.grow i32.const -1 i32.ne br_if 0) unreachable";
@@ -25,7 +18,7 @@ async fn each_limit_ends_with_its_error_and_harms_no_neighbour() {
         .with("start", "unreachable")
         .with("stop", SPIN)
         .with("kill", GROW)
-        .with("recover", "(loop i32.const 32768 global.set $free i32.const 640 call $clock br 0) unreachable")
+        .with("recover", "(loop i32.const 32768 global.set $free i32.const 640 call $clock.now br 0) unreachable")
         // A text that begins where memory ends.
         .with("inspect", &format!("i32.const 65535 local.set $at i32.const 9 local.set $length {}", crate::support::guest::LOST))
         .with("list", "i32.const 65534")
@@ -40,7 +33,7 @@ async fn each_limit_ends_with_its_error_and_harms_no_neighbour() {
 
     let neighbour = tokio::spawn(async move {
         for _ in 0..200 {
-            let seen = calm.inspect(&handle()).await.unwrap();
+            let seen = calm.inspect(&item(), &handle()).await.unwrap();
             assert_eq!(seen.state, RunState::Created);
         }
     });
@@ -82,13 +75,13 @@ async fn each_limit_ends_with_its_error_and_harms_no_neighbour() {
     // One that calls the host all the time does not escape its budget.
     let recover = wild.recover(&[handle()]).await.unwrap_err();
     assert_eq!(recover.code, "cpu-budget");
-    let inspect = wild.inspect(&handle()).await.unwrap_err();
+    let inspect = wild.inspect(&item_of(1), &handle()).await.unwrap_err();
     assert_eq!(
         (inspect.kind, inspect.code.as_str()),
         (ErrorKind::Internal, "trap")
     );
     assert!(wild.list(None, 10).await.is_err());
-    assert!(wild.watch(&handle()).await.is_err());
+    assert!(wild.watch(&item_of(2), &handle()).await.is_err());
     neighbour.await.unwrap();
     // And the next call of the same plugin is a new instance.
     wild.destroy(&op(Verb::Destroy), &handle()).await.unwrap();
@@ -102,7 +95,10 @@ async fn a_call_that_takes_too_long_ends_when_its_time_is_over() {
         "[limits]\ncpu_ms = 60000\ndeadline_ms = 100",
     );
     let host = machine.host().await;
-    let error = driver(&host, "slow").inspect(&handle()).await.unwrap_err();
+    let error = driver(&host, "slow")
+        .inspect(&item(), &handle())
+        .await
+        .unwrap_err();
     assert_eq!(
         (error.kind, error.code.as_str()),
         (ErrorKind::Deadline, "wall-clock")
@@ -123,13 +119,14 @@ async fn a_plugin_that_hangs_fills_its_own_lane_only() {
     let host = machine.host().await;
     let (hung, calm) = (driver(&host, "hung"), driver(&host, "calm"));
     let calls: Vec<_> = (0..20)
-        .map(|_| {
+        .map(|number| {
             let hung = hung.clone();
-            tokio::spawn(async move { hung.inspect(&handle()).await.unwrap_err().code })
+            let item = item_of(number);
+            tokio::spawn(async move { hung.inspect(&item, &handle()).await.unwrap_err().code })
         })
         .collect();
     for _ in 0..20 {
-        calm.inspect(&handle()).await.unwrap();
+        calm.inspect(&item(), &handle()).await.unwrap();
     }
     let mut codes = Vec::new();
     for call in calls {
@@ -147,7 +144,7 @@ async fn a_plugin_that_hangs_fills_its_own_lane_only() {
         "{codes:?}"
     );
     assert!(codes.iter().any(|code| code == "queue"), "{codes:?}");
-    calm.inspect(&handle()).await.unwrap();
+    calm.inspect(&item(), &handle()).await.unwrap();
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -159,7 +156,7 @@ async fn many_calls_run_at_one_time() {
     let calls: Vec<_> = (0..1_000)
         .map(|_| {
             let calm = calm.clone();
-            tokio::spawn(async move { calm.inspect(&handle()).await })
+            tokio::spawn(async move { calm.inspect(&item(), &handle()).await })
         })
         .collect();
     for call in calls {
@@ -181,17 +178,7 @@ async fn what_is_told_arrives_and_what_is_answered_comes_back() {
     machine.plugin(&Guest::new("echo").with("create", body), "");
     let host = machine.host().await;
     let echo = driver(&host, "echo");
-    let workload = Workload {
-        id: crate::support::workload_id(),
-        name: "web".parse().unwrap(),
-        node: crate::support::node_id(),
-        generation: Generation(3),
-        command: vec!["true".into()],
-        env: [("A".into(), "1".into())].into(),
-        ports: vec![],
-        labels: Default::default(),
-        config: serde_json::json!({}),
-    };
+    let workload = workload(&["true"], serde_json::json!({}));
     let Creation::Ready {
         handle,
         kill_target,
@@ -202,7 +189,7 @@ async fn what_is_told_arrives_and_what_is_answered_comes_back() {
     assert_eq!((handle.schema, kill_target), (9, None));
     assert_eq!(
         String::from_utf8(handle.opaque).unwrap(),
-        workload.id.to_string()
+        workload_id().to_string()
     );
     let many = vec![self::handle(); 3];
     let error = echo.recover(&many).await.unwrap_err();
@@ -211,5 +198,10 @@ async fn what_is_told_arrives_and_what_is_answered_comes_back() {
         (ErrorKind::Internal, "bad-answer")
     );
     assert_eq!(echo.list(None, 5).await.unwrap(), (vec![], None));
-    assert!(echo.watch(&self::handle()).await.unwrap().is_none());
+    assert!(
+        echo.watch(&item(), &self::handle())
+            .await
+            .unwrap()
+            .is_none()
+    );
 }

@@ -1,18 +1,14 @@
 //! What a plugin may do: a refusal is an error with its remedy, never a trap.
 
-use crate::support::{Guest, Machine, driver, plugin};
-use fleet_model::driver::{Handle, RunState};
+use crate::support::{Guest, Machine, driver, handle, item, plugin};
+use fleet_model::driver::RunState;
 use fleet_model::plugin::PluginState;
 use fleet_plugin::Drivers;
 
 async fn told(machine: &Machine) -> String {
     let host = machine.host().await;
-    let handle = Handle {
-        schema: 1,
-        opaque: vec![],
-    };
     match driver(&host, "teller")
-        .inspect(&handle)
+        .inspect(&item(), &handle())
         .await
         .unwrap()
         .state
@@ -72,12 +68,7 @@ async fn a_refused_call_names_file_and_line_and_is_counted() {
         ("config", true, false)
     );
     assert_eq!(host.refusals(), Default::default());
-    let _ = driver(&host, "teller")
-        .inspect(&Handle {
-            schema: 1,
-            opaque: vec![],
-        })
-        .await;
+    let _ = driver(&host, "teller").inspect(&item(), &handle()).await;
     assert_eq!(
         host.refusals()[&("teller".parse().unwrap(), "config".to_owned())],
         1
@@ -104,7 +95,7 @@ async fn what_the_manifest_does_not_ask_for_is_not_given() {
 async fn describe_runs_without_any_grant() {
     let mut machine = Machine::new();
     // Traps unless the import refuses.
-    let body = "i32.const 640 call $config i32.const 640 i32.load8_u i32.eqz if unreachable end i32.const 1024";
+    let body = "i32.const 640 call $config.get i32.const 640 i32.load8_u i32.eqz if unreachable end i32.const 1024";
     machine.plugin(
         &Guest::new("curious").with("describe", body),
         "[capabilities]\nconfig = true",

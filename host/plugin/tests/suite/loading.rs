@@ -3,7 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 
-use crate::support::{Guest, Machine, driver, plugin, rejection};
+use crate::support::{Guest, Machine, driver, handle, item, op, plugin, rejection};
+use fleet_model::Verb;
 use fleet_model::plugin::PluginState;
 use fleet_plugin::{CompileCommand, Drivers};
 
@@ -33,17 +34,67 @@ async fn a_good_plugin_becomes_active_with_what_it_said() {
     assert_eq!(shown.attributes["description"], "Does nothing");
     assert_eq!(driver(&host, "good").description().reads, [1]);
     let logs = driver(&host, "good")
-        .logs(&handle(), &Default::default())
+        .logs(&item(), &handle(), &Default::default())
         .await
         .unwrap_err();
     assert_eq!(logs.code, "no-logs");
+    let input = driver(&host, "good")
+        .send(&op(Verb::Send), &handle(), "save\n".into())
+        .await
+        .unwrap_err();
+    assert_eq!(
+        (input.kind, input.code.as_str()),
+        (fleet_model::ErrorKind::Unsupported, "no-input")
+    );
+    assert!(input.message.contains("`good` 0.1.0"), "{input}");
+    for facts in [
+        &shown.attributes,
+        &driver(&host, "good").description().attributes,
+    ] {
+        assert_eq!((&*facts["logs"], &*facts["input"]), ("false", "false"));
+    }
 }
 
-fn handle() -> fleet_model::driver::Handle {
-    fleet_model::driver::Handle {
-        schema: 1,
-        opaque: vec![1, 2, 3],
+#[tokio::test]
+async fn what_a_backend_offers_is_seen_from_its_type_and_not_from_its_words() {
+    let machine = Machine::new();
+    let mut liar = Guest::new("liar");
+    let (input, yes) = (liar.text("input"), liar.text("true"));
+    let claim = liar.pair_of(input, yes);
+    let found = format!("{} i32.const 512", claim.into(528));
+    machine.plugin(&liar.describing(claim).with("fingerprint", &found), "");
+    machine.plugin(&Guest::new("honest").with_input(), "");
+    let host = machine.host().await;
+    for (name, offers) in [("liar", false), ("honest", true)] {
+        let shown = plugin(&host, &format!("{name}.wasm"));
+        assert_eq!(shown.attributes["input"], offers.to_string(), "{name}");
+        let sent = driver(&host, name)
+            .send(&op(Verb::Send), &handle(), "save\n".into())
+            .await;
+        assert_eq!(sent.is_ok(), offers, "{sent:?}");
     }
+}
+
+#[tokio::test]
+async fn copies_that_no_file_needs_any_more_are_thrown_out_at_the_next_start() {
+    let machine = Machine::new();
+    machine.plugin(&Guest::new("one"), "");
+    machine.plugin(&Guest::new("two"), "");
+    machine.host().await;
+    // Settled is said when the last file is; the folder is cleared after that.
+    assert_eq!(machine.copies().len(), 2);
+    fs::remove_file(machine.folder().join("one.wasm")).unwrap();
+    fs::remove_file(machine.folder().join("one.toml")).unwrap();
+    let host = machine.host().await;
+    tokio::time::timeout(std::time::Duration::from_secs(10), async {
+        while machine.copies().len() > 1 {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await
+    .unwrap();
+    let kept = plugin(&host, "two.wasm").digest.unwrap();
+    assert_eq!(machine.copies(), [format!("{kept}.wasm")]);
 }
 
 #[tokio::test]
@@ -79,7 +130,7 @@ async fn every_bad_file_has_its_reason_and_the_good_one_serves() {
     let mut invalid = good.component();
     let at = invalid
         .windows(4)
-        .rposition(|bytes| bytes == b"\x41\x80\x04\x0b")
+        .position(|bytes| bytes == b"\x41\x80\x04\x0b")
         .expect("a body: i32.const 512 end");
     invalid[at..at + 4].copy_from_slice(b"\x42\x80\x04\x0b");
     machine.file("invalid.wasm", invalid);
@@ -172,7 +223,10 @@ async fn every_bad_file_has_its_reason_and_the_good_one_serves() {
     // The exact size of one memory page is enough for one page.
     assert_eq!(plugin(&host, "small.wasm").state, PluginState::Active);
     assert_eq!(plugin(&host, "good.wasm").state, PluginState::Active);
-    driver(&host, "good").inspect(&handle()).await.unwrap();
+    driver(&host, "good")
+        .inspect(&item(), &handle())
+        .await
+        .unwrap();
     let error = host.driver(&"trap".parse().unwrap()).err().unwrap();
     assert_eq!(error.code, "no-backend");
     assert!(

@@ -12,11 +12,19 @@
 )]
 
 #[cfg(feature = "compiler")]
+mod budget;
+#[cfg(feature = "compiler")]
 mod calls;
 #[cfg(feature = "compiler")]
 mod grants;
 #[cfg(feature = "compiler")]
+mod hostile;
+#[cfg(feature = "compiler")]
 mod loading;
+#[cfg(feature = "compiler")]
+mod redaction;
+#[cfg(feature = "compiler")]
+mod secrets;
 #[cfg(feature = "compiler")]
 mod shipped;
 mod support;

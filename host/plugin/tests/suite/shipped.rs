@@ -1,18 +1,16 @@
 //! The shipped backends, as any other plugin: what they ask for, what they get, what they reach.
 
-use std::collections::BTreeMap;
-
 use fleet_model::driver::{Creation, Handle, RunState, Workload};
 use fleet_model::plugin::PluginState;
-use fleet_model::{ErrorKind, Generation, Verb};
+use fleet_model::{ErrorKind, Op, Verb};
 use fleet_plugin::{Driver, default_grants, manifests};
 use futures::StreamExt;
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::support::{Machine, driver, node_id, op, plugin, shipped, workload_id};
+use crate::support::{Machine, driver, item, op, plugin, shipped, workload, workload_id};
 
 /// A machine with both, and with the grants of a first start.
-fn machine(limits: &str) -> Machine {
+pub(crate) fn machine(limits: &str) -> Machine {
     let mut machine = Machine::new();
     for name in ["native", "mock"] {
         machine.file(&format!("{name}.wasm"), shipped(&format!("{name}.wasm")));
@@ -24,21 +22,7 @@ fn machine(limits: &str) -> Machine {
     machine
 }
 
-fn workload(command: &[&str], config: Value) -> Workload {
-    Workload {
-        id: workload_id(),
-        name: "web".parse().unwrap(),
-        node: node_id(),
-        generation: Generation(3),
-        command: command.iter().map(|&word| word.to_owned()).collect(),
-        env: BTreeMap::from([("A".to_owned(), "1".to_owned())]),
-        ports: vec![],
-        labels: BTreeMap::new(),
-        config,
-    }
-}
-
-async fn ready(driver: &dyn Driver, workload: &Workload) -> Handle {
+pub(crate) async fn ready(driver: &dyn Driver, workload: &Workload) -> Handle {
     match driver.create(&op(Verb::Create), workload).await.unwrap() {
         Creation::Ready { handle, .. } => handle,
         pending => panic!("{pending:?}"),
@@ -74,7 +58,7 @@ async fn native_reaches_programs_through_its_launcher_under_its_op() {
     let native = driver(&host, "native");
     let handle = ready(native.as_ref(), &workload(&["sleep", "1"], json!({}))).await;
     native.start(&op(Verb::Start), &handle).await.unwrap();
-    let seen = native.inspect(&handle).await.unwrap();
+    let seen = native.inspect(&item(), &handle).await.unwrap();
     assert_eq!(
         (seen.state, seen.attributes["pid"].as_str()),
         (RunState::Running, "4711")
@@ -87,9 +71,24 @@ async fn native_reaches_programs_through_its_launcher_under_its_op() {
             .len(),
         250
     );
-    let mut end = native.watch(&handle).await.unwrap().expect("a source");
+    let mut end = native
+        .watch(&item(), &handle)
+        .await
+        .unwrap()
+        .expect("a source");
     assert!(end.output.next().await.is_none());
-    native.logs(&handle, &Default::default()).await.unwrap();
+    native
+        .logs(&item(), &handle, &Default::default())
+        .await
+        .unwrap();
+    let command = Op {
+        call: "key-1".to_owned(),
+        ..op(Verb::Send)
+    };
+    native
+        .send(&command, &handle, "save\n".into())
+        .await
+        .unwrap();
     native.stop(&op(Verb::Stop), &handle, "TERM").await.unwrap();
     native.kill(&op(Verb::Kill), &handle).await.unwrap();
     native.destroy(&op(Verb::Destroy), &handle).await.unwrap();
@@ -99,6 +98,7 @@ async fn native_reaches_programs_through_its_launcher_under_its_op() {
     for want in [
         format!("native prepare workload/{id}@3.1:create dev [\"sleep\", \"1\"]"),
         format!("native start workload/{id}@3.1:start {id}/3.1"),
+        format!("native send workload/{id}@3.1:send#key-1 {id}/3.1 b\"save\\n\""),
         format!("native signal workload/{id}@3.1:stop {id}/3.1 TERM"),
         format!("native kill workload/{id}@3.1:kill {id}/3.1"),
         format!("native remove workload/{id}@3.1:destroy {id}/3.1"),
@@ -171,11 +171,14 @@ async fn mock_plays_its_life_and_prints() {
     let plan = json!({"run_ms": 0, "exit_code": 3, "output": ["hello"]});
     let handle = ready(mock.as_ref(), &workload(&[], plan)).await;
     let handle = mock.start(&op(Verb::Start), &handle).await.unwrap();
-    match mock.inspect(&handle).await.unwrap().state {
+    match mock.inspect(&item(), &handle).await.unwrap().state {
         RunState::Exited { exit } => assert_eq!(exit.code, 3),
         other => panic!("{other:?}"),
     }
-    let logs = mock.logs(&handle, &Default::default()).await.unwrap();
+    let logs = mock
+        .logs(&item(), &handle, &Default::default())
+        .await
+        .unwrap();
     let lines: Vec<_> = logs
         .output
         .map(|frame| frame.unwrap().bytes)

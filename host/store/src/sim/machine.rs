@@ -1,13 +1,12 @@
-//! The inside of a simulated disk: what it holds, and what has gone wrong with it.
+//! The inside of a simulated disk: the commit under way, and what goes wrong with it.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use imbl::OrdMap;
-
+use super::content::Content;
 use super::{Counters, Fault};
-use crate::{Batch, CommitError, LogEntry};
+use crate::{Batch, CommitError};
 
 pub(super) struct Machine {
     pub(super) synced: Content,
@@ -21,14 +20,13 @@ pub(super) struct Machine {
     random: u64,
 }
 
-/// What one commit leaves on the disk. Cloning is cheap.
-#[derive(Clone, Default)]
-pub(super) struct Content {
-    pub(super) commit: u64,
-    pub(super) revision: u64,
-    pub(super) heads: BTreeMap<&'static str, u64>,
-    pub(super) rows: BTreeMap<&'static str, OrdMap<String, String>>,
-    pub(super) logs: BTreeMap<&'static str, OrdMap<u64, LogEntry>>,
+/// What becomes of the commit under way.
+#[derive(Clone, Copy)]
+enum Fate {
+    Lost,
+    Kept,
+    /// The seed decides.
+    Chance,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -62,18 +60,28 @@ impl Machine {
     }
 
     pub(super) fn crash(&mut self) {
+        self.crash_with(Fate::Chance);
+    }
+
+    fn crash_with(&mut self, fate: Fate) {
         self.boot += 1;
         if self.written.is_some() {
             self.counters.crashes_in_commit += 1;
-            self.settle_by_chance();
+            self.settle(fate);
         }
     }
 
     /// The unsynced commit is on the disk, or it is not.
-    fn settle_by_chance(&mut self) {
-        if let Some(written) = self.written.take()
-            && self.next_random() & 1 == 1
-        {
+    fn settle(&mut self, fate: Fate) {
+        let Some(written) = self.written.take() else {
+            return;
+        };
+        let survives = match fate {
+            Fate::Lost => false,
+            Fate::Kept => true,
+            Fate::Chance => self.next_random() & 1 == 1,
+        };
+        if survives {
             self.synced = written;
             self.counters.survived += 1;
         }
@@ -103,12 +111,17 @@ impl Machine {
         match fault {
             Some(Fault::IoError) => {
                 self.counters.io_errors += 1;
-                self.settle_by_chance();
+                self.settle(Fate::Chance);
                 Err(failed(Simulated::SyncFailed))
             }
-            Some(Fault::Crash) => {
-                self.crash();
-                Err(failed(Simulated::Crashed))
+            Some(Fault::Crash) => Err(self.crash_in_commit(Fate::Chance)),
+            Some(Fault::CrashBefore) => {
+                self.counters.crashes_before += 1;
+                Err(self.crash_in_commit(Fate::Lost))
+            }
+            Some(Fault::CrashAfter) => {
+                self.counters.crashes_after += 1;
+                Err(self.crash_in_commit(Fate::Kept))
             }
             Some(Fault::Delay(delay)) => {
                 self.counters.delays += 1;
@@ -116,6 +129,11 @@ impl Machine {
             }
             Some(Fault::DiskFull) | None => Ok(Duration::ZERO),
         }
+    }
+
+    fn crash_in_commit(&mut self, fate: Fate) -> CommitError {
+        self.crash_with(fate);
+        failed(Simulated::Crashed)
     }
 
     pub(super) fn sync(&mut self, boot: u64) -> Result<(), CommitError> {
@@ -138,33 +156,4 @@ impl Machine {
 
 fn failed(fault: Simulated) -> CommitError {
     CommitError::Failed(Arc::new(fault))
-}
-
-impl Content {
-    fn after(&self, batch: &Batch) -> Self {
-        let mut next = self.clone();
-        next.commit = batch.commit;
-        next.revision = batch.revision.unwrap_or(self.revision);
-        for (table, changes) in &batch.rows {
-            let rows = next.rows.entry(table).or_default();
-            for (key, value) in changes {
-                match value {
-                    Some(value) => rows.insert(key.clone(), value.clone()),
-                    None => rows.remove(key),
-                };
-            }
-        }
-        for (log, entries) in &batch.entries {
-            let kept = next.logs.entry(log).or_default();
-            kept.extend(entries.iter().map(|entry| (entry.seq, entry.clone())));
-            next.heads
-                .extend(entries.last().map(|newest| (*log, newest.seq)));
-        }
-        for (log, through) in &batch.trims {
-            if let Some(kept) = next.logs.get_mut(log) {
-                *kept = kept.split(through).1;
-            }
-        }
-        next
-    }
 }

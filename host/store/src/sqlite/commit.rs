@@ -4,7 +4,7 @@ use sqlx::sqlite::SqliteConnection;
 use sqlx::{AssertSqlSafe, query};
 
 use super::fault::Fault;
-use super::{open, transaction};
+use super::{open, stream, transaction};
 use crate::{Batch, CommitError, LogEntry};
 
 /// Rows per statement, largest first. Few sizes, so that every statement is prepared once and kept.
@@ -57,6 +57,9 @@ async fn write(connection: &mut SqliteConnection, batch: &Batch) -> Result<(), F
         let sql = AssertSqlSafe(format!("DELETE FROM \"{log}\" WHERE seq <= ?"));
         let trim = query(sql).bind(through.cast_signed());
         trim.execute(&mut *connection).await?;
+    }
+    for (stream, keys) in &batch.streams {
+        stream::write(connection, stream, keys).await?;
     }
     Ok(())
 }
@@ -143,7 +146,7 @@ async fn append(
 }
 
 /// Cuts a list into pieces of the sizes that statements are kept for.
-fn pieces<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
+pub(super) fn pieces<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
     std::iter::from_fn(move || {
         let (piece, left) = SIZES
             .into_iter()
@@ -153,6 +156,7 @@ fn pieces<T>(mut rest: &[T]) -> impl Iterator<Item = &[T]> {
     })
 }
 
-fn list(item: &str, times: usize) -> String {
+/// The same item so many times.
+pub(super) fn list(item: &str, times: usize) -> String {
     vec![item; times].join(", ")
 }

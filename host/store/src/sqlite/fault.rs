@@ -22,13 +22,16 @@ pub(super) enum Fault {
     /// The newest commit on disk is not the one this process wrote or read.
     #[error("another process has written to the database")]
     Foreign,
+    /// The file is not there any more, or another one is in its place.
+    #[error("the database file was removed or replaced under the running host")]
+    Removed,
 }
 
 impl From<Fault> for CommitError {
     fn from(fault: Fault) -> Self {
         let code = match &fault {
             Fault::Sql(error) => primary_code(error),
-            Fault::Foreign => None,
+            Fault::Foreign | Fault::Removed => None,
         };
         let cause: Cause = Arc::new(fault);
         match code {

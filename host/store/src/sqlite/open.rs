@@ -11,7 +11,7 @@ use sqlx::{AssertSqlSafe, ConnectOptions, query, query_as, query_scalar};
 use tokio::io::AsyncReadExt;
 
 use super::fault::open_error;
-use super::{migrate, transaction};
+use super::{migrate, stream, transaction};
 use crate::{Schema, StoreError};
 
 pub(super) const STATE: &str = "state";
@@ -161,7 +161,7 @@ async fn check(
     Ok(version)
 }
 
-/// Makes what is missing: everything in a new file, else tables and logs that were added since. It takes the
+/// Makes what is missing: everything in a new file, else tables, logs and streams that were added since. It takes the
 /// write lock even if nothing is missing, so that a file that cannot be written is refused now.
 async fn create(
     connection: &mut SqliteConnection,
@@ -202,6 +202,9 @@ async fn create_missing(
     for log in schema.logs.iter().filter(|name| missing(name)) {
         let numbered = "seq INTEGER PRIMARY KEY, at_ms INTEGER NOT NULL, value TEXT NOT NULL";
         make(connection, &format!("\"{log}\" ({numbered})")).await?;
+    }
+    for stream in schema.streams.iter().filter(|name| missing(name)) {
+        make(connection, &stream::definition(stream)).await?;
     }
     Ok(())
 }

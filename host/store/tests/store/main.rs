@@ -38,4 +38,5 @@ mod model;
 mod schema;
 mod simulated;
 mod sqlite;
+mod streams;
 mod suite;

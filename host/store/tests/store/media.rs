@@ -15,7 +15,7 @@ use fleet_store::sim::SimDisk;
 use fleet_store::sqlite::Sqlite;
 use fleet_store::{
     Batch, CommitError, Durable, Image, LogEntry, LogRange, Options, Row, Schema, Store,
-    StoreError, Tx, WriteError, state,
+    StoreError, StreamRange, StreamRow, Tx, WriteError, state,
 };
 use serde::ser::Error as _;
 use serde::{Deserialize, Serialize, Serializer};
@@ -95,12 +95,36 @@ pub fn event(text: &str) -> Event {
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 pub struct Audit(pub u32);
 
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Packet {
+    #[serde(serialize_with = "stubborn")]
+    pub text: String,
+}
+
+impl StreamRow for Packet {
+    type Key = str;
+}
+
+pub fn packet(text: &str) -> Packet {
+    Packet {
+        text: text.to_owned(),
+    }
+}
+
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+pub struct Trace(pub u32);
+
+impl StreamRow for Trace {
+    type Key = (String, u32);
+}
+
 state! {
     pub struct TestState("test") {
         pub items: Item,
         pub notes: Note,
     }
     logs { events: Event, audits: Audit }
+    streams { packets: Packet, traces: Trace }
 }
 
 /// A disk that outlives the store on it.
@@ -260,6 +284,15 @@ impl Durable for Probe {
         range: LogRange,
     ) -> Result<Vec<LogEntry>, StoreError> {
         self.inner.read_log(log, range).await
+    }
+
+    async fn read_stream(
+        &self,
+        stream: &'static str,
+        key: &str,
+        range: StreamRange,
+    ) -> Result<Vec<LogEntry>, StoreError> {
+        self.inner.read_stream(stream, key, range).await
     }
 
     async fn close(&self) {

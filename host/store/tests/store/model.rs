@@ -6,7 +6,9 @@ use fleet_store::sim::{Fault, SimDisk};
 use fleet_store::{Options, Store, Tx, WriteError};
 use proptest::prelude::*;
 
-use crate::media::{Event, Note, TestState, event, note};
+use crate::media::{Event, Note, Packet, TestState, event, note, packet};
+
+const KEYS: [&str; 2] = ["db", "web"];
 
 #[derive(Debug, Clone)]
 enum Change {
@@ -15,6 +17,9 @@ enum Change {
     Append(u8),
     Trim(u64),
     Revision,
+    StreamAppend(&'static str, u64, u8),
+    StreamTrim(&'static str, u64),
+    StreamDrop(&'static str),
 }
 
 #[derive(Debug, Clone)]
@@ -25,9 +30,15 @@ enum Op {
     Panic(Vec<Change>),
     DiskFull(Vec<Change>),
     CrashInCommit(Vec<Change>),
+    CrashBefore(Vec<Change>),
+    CrashAfter(Vec<Change>),
     FailedSync(Vec<Change>),
     Crash,
     Close,
+}
+
+fn key() -> impl Strategy<Value = &'static str> {
+    prop::sample::select(&KEYS)
 }
 
 fn changes() -> impl Strategy<Value = Vec<Change>> {
@@ -37,6 +48,9 @@ fn changes() -> impl Strategy<Value = Vec<Change>> {
         2 => any::<u8>().prop_map(Change::Append),
         1 => (0..20_u64).prop_map(Change::Trim),
         1 => Just(Change::Revision),
+        4 => (key(), 1..8_u64, any::<u8>()).prop_map(|(key, seq, text)| Change::StreamAppend(key, seq, text)),
+        2 => (key(), 0..8_u64).prop_map(|(key, through)| Change::StreamTrim(key, through)),
+        1 => key().prop_map(Change::StreamDrop),
     ];
     prop::collection::vec(change, 0..6)
 }
@@ -49,6 +63,8 @@ fn op() -> impl Strategy<Value = Op> {
         1 => changes().prop_map(Op::Panic),
         2 => changes().prop_map(Op::DiskFull),
         2 => changes().prop_map(Op::CrashInCommit),
+        1 => changes().prop_map(Op::CrashBefore),
+        1 => changes().prop_map(Op::CrashAfter),
         2 => changes().prop_map(Op::FailedSync),
         1 => Just(Op::Crash),
         1 => Just(Op::Close),
@@ -61,6 +77,7 @@ struct Model {
     events: BTreeMap<u64, String>,
     head: u64,
     revision: u64,
+    packets: BTreeMap<(&'static str, u64), String>,
 }
 
 impl Model {
@@ -76,6 +93,15 @@ impl Model {
                 }
                 Change::Trim(through) => next.events.retain(|seq, _| seq > through),
                 Change::Revision => next.revision = self.revision + 1,
+                Change::StreamAppend(key, seq, text) => {
+                    let packet = next.packets.entry((*key, *seq));
+                    packet.or_insert_with(|| text.to_string());
+                }
+                Change::StreamTrim(key, through) => {
+                    let forgotten = |row: &(&str, u64)| row.0 == *key && row.1 <= *through;
+                    next.packets.retain(|row, _| !forgotten(row));
+                }
+                Change::StreamDrop(key) => next.packets.retain(|row, _| row.0 != *key),
             }
         }
         next
@@ -85,7 +111,14 @@ impl Model {
         let snapshot = store.snapshot();
         let notes = snapshot.state.notes.iter();
         let events = store.read_log::<Event>(0, usize::MAX).await.unwrap();
+        let mut packets = BTreeMap::new();
+        for key in KEYS {
+            let entries = store.read_stream::<Packet>(key, 0, usize::MAX, usize::MAX);
+            let entries = entries.await.unwrap().into_iter();
+            packets.extend(entries.map(|(seq, _, row)| ((key, seq), row.text)));
+        }
         Self {
+            packets,
             notes: notes.map(|(id, row)| (*id, row.text.clone())).collect(),
             events: events
                 .into_iter()
@@ -105,6 +138,11 @@ fn apply(tx: &mut Tx<'_, TestState>, changes: &[Change]) {
             Change::Append(text) => drop(tx.append(1, event(&text.to_string()))),
             Change::Trim(through) => tx.trim::<Event>(*through),
             Change::Revision => drop(tx.revision()),
+            Change::StreamAppend(key, seq, text) => {
+                tx.stream_append(*key, *seq, 1, packet(&text.to_string()));
+            }
+            Change::StreamTrim(key, through) => tx.stream_trim::<Packet>(key, *through),
+            Change::StreamDrop(key) => tx.stream_drop::<Packet>(key),
         }
     }
 }
@@ -150,7 +188,11 @@ impl Run {
                 assert!(matches!(outcome, Err(WriteError::Failed(_))));
                 self.reopen().await;
                 let now = Model::of(&self.store).await;
-                assert!(now == self.model || now == after, "{now:?} is neither");
+                match fault {
+                    Fault::CrashBefore => assert_eq!(now, self.model),
+                    Fault::CrashAfter => assert_eq!(now, after),
+                    _ => assert!(now == self.model || now == after, "{now:?} is neither"),
+                }
                 self.model = now;
             }
         }
@@ -198,6 +240,8 @@ impl Run {
             }
             Op::DiskFull(changes) => self.faulty(changes, Fault::DiskFull).await,
             Op::CrashInCommit(changes) => self.faulty(changes, Fault::Crash).await,
+            Op::CrashBefore(changes) => self.faulty(changes, Fault::CrashBefore).await,
+            Op::CrashAfter(changes) => self.faulty(changes, Fault::CrashAfter).await,
             Op::FailedSync(changes) => self.faulty(changes, Fault::IoError).await,
             Op::Crash => {
                 self.disk.crash();

@@ -9,10 +9,15 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use sqlx::{Connection, SqliteConnection};
 
-use crate::media::{Audit, Event, Item, Media, Note, OnDisk, TestState, event, item, key};
+use crate::media::{
+    Audit, Event, Item, Media, Note, OnDisk, Packet, TestState, Trace, event, item, key, packet,
+    write,
+};
 
 /// Schema version 1, as released. Never edited: a new version gets a fixture of its own.
 const VERSION_1: &str = include_str!("../../fixtures/test-v1.sql");
+/// The same version with what was added to it.
+const VERSION_1_STREAMS: &str = include_str!("../../fixtures/test-v1-streams.sql");
 
 async fn connect(path: &Path) -> SqliteConnection {
     let url = format!("sqlite://{}?mode=rwc", path.display());
@@ -20,12 +25,13 @@ async fn connect(path: &Path) -> SqliteConnection {
 }
 
 async fn fixture() -> OnDisk {
+    filled(VERSION_1).await
+}
+
+async fn filled(dump: &'static str) -> OnDisk {
     let disk = OnDisk::new();
     let mut connection = connect(&disk.path()).await;
-    sqlx::raw_sql(VERSION_1)
-        .execute(&mut connection)
-        .await
-        .unwrap();
+    sqlx::raw_sql(dump).execute(&mut connection).await.unwrap();
     connection.close().await.unwrap();
     disk
 }
@@ -77,8 +83,43 @@ async fn version_1_opens() {
 async fn a_new_database_has_the_released_schema() {
     let new = OnDisk::new();
     new.store().await.close().await;
-    assert_eq!(tables(&new).await, tables(&fixture().await).await);
+    let released = filled(VERSION_1_STREAMS).await;
+    assert_eq!(tables(&new).await, tables(&released).await);
     assert_eq!(meta(&new, "schema_version").await.as_deref(), Some("1"));
+}
+
+#[tokio::test]
+async fn streams_open() {
+    let disk = filled(VERSION_1_STREAMS).await;
+    let store = disk.store().await;
+    let packets = store.read_stream::<Packet>("web", 0, 9, 999).await.unwrap();
+    let expected = [
+        (3, 1_700_000_000_003, packet("three")),
+        (7, 1_700_000_000_007, packet("seven")),
+    ];
+    assert_eq!(packets, expected);
+    let key = ("web".to_owned(), 2);
+    let traces = store.read_stream::<Trace>(&key, 0, 9, 999).await.unwrap();
+    assert_eq!(traces, [(1, 1_700_000_000_001, Trace(9))]);
+}
+
+#[tokio::test]
+async fn streams_are_added_to_a_database_without_them() {
+    let disk = fixture().await;
+    for seq in 1..=2 {
+        let store = disk.store().await;
+        let append = write(&store, move |tx| {
+            tx.stream_append("web", seq, 1, packet("new"));
+        });
+        append.await.unwrap();
+        let packets = store.read_stream::<Packet>("web", 0, 9, 999).await.unwrap();
+        assert_eq!(packets.last(), Some(&(seq, 1, packet("new"))));
+        assert_eq!(store.snapshot().state.items.len(), 2);
+        store.close().await;
+    }
+    let released = filled(VERSION_1_STREAMS).await;
+    assert_eq!(tables(&disk).await, tables(&released).await);
+    assert_eq!(meta(&disk, "schema_version").await.as_deref(), Some("1"));
 }
 
 /// Version 2 and 3 of [`Note`]: the text becomes a list of lines, then the empty ones go.

@@ -5,7 +5,7 @@ use std::time::Duration;
 use fleet_store::sim::{Counters, Fault, SimDisk};
 use fleet_store::{Options, Store, WriteError};
 
-use crate::media::{Event, TestState, event, note, soon, waits, write};
+use crate::media::{Event, Packet, TestState, event, note, packet, soon, waits, write};
 
 fn disk(seed: u64) -> SimDisk {
     SimDisk::new::<TestState>("st_sim", seed).unwrap()
@@ -74,6 +74,56 @@ async fn a_crash_in_a_commit_leaves_all_of_it_or_nothing() {
     let (survived, crashes) = survivals(Fault::Crash).await;
     assert_eq!(crashes, 32);
     assert!((1..32).contains(&survived), "{survived} of 32");
+}
+
+#[tokio::test]
+async fn a_crash_before_or_after_is_what_it_says() {
+    for (fault, is_kept) in [(Fault::CrashBefore, false), (Fault::CrashAfter, true)] {
+        let (survived, crashes) = survivals(fault).await;
+        assert_eq!(crashes, 32);
+        assert_eq!(survived, if is_kept { 32 } else { 0 });
+        let disk = disk(7);
+        let store = open(&disk).await;
+        disk.inject(1, fault);
+        let crashed = write(&store, |tx| {
+            tx.stream_append("web", 1, 1, packet("new"));
+        });
+        assert!(matches!(crashed.await, Err(WriteError::Failed(_))));
+        // The host that crashed has lost the disk.
+        assert!(store.read_stream::<Packet>("web", 0, 9, 99).await.is_err());
+        let expected = Counters {
+            crashes_in_commit: 1,
+            crashes_before: u64::from(!is_kept),
+            crashes_after: u64::from(is_kept),
+            survived: u64::from(is_kept),
+            ..Counters::default()
+        };
+        assert_eq!(disk.counters(), expected);
+        let store = open(&disk).await;
+        let kept = store.read_stream::<Packet>("web", 0, 9, 99).await.unwrap();
+        assert_eq!(kept.len(), usize::from(is_kept));
+        // Like any crash, it is over after it.
+        write(&store, |tx| tx.put(note(1, "next"))).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn exact_crashes_leave_chance_alone() {
+    let mut outcomes = Vec::new();
+    for exact in [None, Some(Fault::CrashBefore)] {
+        let disk = disk(8);
+        let mut survived = Vec::new();
+        for _ in 0..16 {
+            for fault in exact.into_iter().chain([Fault::Crash]) {
+                let store = open(&disk).await;
+                disk.inject(1, fault);
+                let _ = write(&store, |tx| tx.append(1, event("perhaps"))).await;
+            }
+            survived.push(disk.counters().survived);
+        }
+        outcomes.push(survived);
+    }
+    assert_eq!(outcomes[0], outcomes[1]);
 }
 
 #[tokio::test]

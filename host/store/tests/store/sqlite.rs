@@ -321,3 +321,21 @@ async fn ten_thousand_rows_are_one_commit() {
         2_000
     );
 }
+
+#[tokio::test]
+async fn a_file_that_was_removed_or_replaced_takes_nothing_more() {
+    for replaced in [false, true] {
+        let folder = TempDir::new().unwrap();
+        let path = folder.path().join("test.db");
+        let store = open(&path).await.unwrap();
+        write(&store, |tx| tx.put(note(1, "kept"))).await.unwrap();
+        std::fs::remove_file(&path).unwrap();
+        if replaced {
+            std::fs::write(&path, "another").unwrap();
+        }
+        let refused = write(&store, |tx| tx.put(note(2, "lost"))).await;
+        assert!(matches!(refused, Err(WriteError::Failed(_))), "{refused:?}");
+        let cause = store.failed().await.to_string();
+        assert!(cause.contains("removed or replaced"), "{cause}");
+    }
+}

@@ -26,6 +26,22 @@ pub(crate) struct Config {
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) start_error: Option<Refusal>,
     #[serde(skip_serializing_if = "is_default")]
+    pub(crate) stop_error: Option<Refusal>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) kill_error: Option<Refusal>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) destroy_error: Option<Refusal>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) inspect_error: Option<Refusal>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) recover_error: Option<Refusal>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) watch_error: Option<Refusal>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) logs_error: Option<Refusal>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) send_error: Option<Refusal>,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) start_delay_ms: Millis,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) run_ms: Option<Millis>,
@@ -61,6 +77,23 @@ impl Config {
             return Ok(());
         };
         Err(Error::invalid("config", broken))
+    }
+
+    /// The refusal that is planned for a call.
+    pub(crate) fn refusal(&self, call: Call) -> Option<&Refusal> {
+        let refusal = match call {
+            Call::Create => &self.create_error,
+            Call::Start => &self.start_error,
+            Call::Stop => &self.stop_error,
+            Call::Kill => &self.kill_error,
+            Call::Destroy => &self.destroy_error,
+            Call::Inspect => &self.inspect_error,
+            Call::Recover => &self.recover_error,
+            Call::Watch => &self.watch_error,
+            Call::Logs => &self.logs_error,
+            Call::Send => &self.send_error,
+        };
+        refusal.as_ref()
     }
 }
 
@@ -213,6 +246,8 @@ pub(crate) enum Fault {
     Internal,
     /// Answers what no caller can use.
     Garbage,
+    /// Says far too much in its log, and answers then.
+    Flood,
 }
 
 /// A call that knows the workload's config.
@@ -228,6 +263,7 @@ pub(crate) enum Call {
     Recover,
     Watch,
     Logs,
+    Send,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

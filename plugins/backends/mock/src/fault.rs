@@ -17,11 +17,20 @@ pub(crate) enum Conduct {
     Garbage,
 }
 
-/// Commits the fault that is planned for this call, if one is.
-pub(crate) fn commit(config: &Config, call: Call) -> Result<Conduct, Error> {
-    let Some(fault) = config.fault.filter(|_| config.fault_in == Some(call)) else {
-        return Ok(Conduct::Honest);
-    };
+/// What a call that has no op counts as.
+pub(crate) const FIRST_ATTEMPT: u64 = 1;
+
+/// Does what is planned against this call: commits a fault, or refuses.
+pub(crate) fn commit(config: &Config, call: Call, attempt: u64) -> Result<Conduct, Error> {
+    let fault = config.fault.filter(|_| config.fault_in == Some(call));
+    let conduct = fault.map_or(Ok(Conduct::Honest), |fault| misbehave(call, fault))?;
+    if let Some(refusal) = config.refusal(call) {
+        refusal.at(attempt)?;
+    }
+    Ok(conduct)
+}
+
+fn misbehave(call: Call, fault: Fault) -> Result<Conduct, Error> {
     log::write(
         log::Level::Warn,
         &format!("planned fault in {call:?}: {fault:?}"),
@@ -38,6 +47,18 @@ pub(crate) fn commit(config: &Config, call: Call) -> Result<Conduct, Error> {
             "planned in the workload's [config]: remove `fault` from it",
         )),
         Fault::Garbage => Ok(Conduct::Garbage),
+        Fault::Flood => {
+            flood();
+            Ok(Conduct::Honest)
+        }
+    }
+}
+
+/// A megabyte of lines: more than any host writes of one call.
+fn flood() {
+    let line = "planned flood ".repeat(8);
+    for _ in 0..10_000 {
+        log::write(log::Level::Info, &line);
     }
 }
 

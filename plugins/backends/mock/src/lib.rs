@@ -16,10 +16,10 @@ use fleet_sdk::driver::{
     Created, Creation, Description, Facilities, Listing, Observation, RunState, Workload,
 };
 use fleet_sdk::lines::{Line, Origin};
-use fleet_sdk::{Error, ErrorKind, Handle, Op, Page, Source, clock, driver, lines, logs};
+use fleet_sdk::{Error, ErrorKind, Handle, Op, Page, Source, clock, driver, input, lines, logs};
 
 use crate::config::{Call, Config};
-use crate::fault::Conduct;
+use crate::fault::{Conduct, FIRST_ATTEMPT};
 use crate::life::Life;
 use crate::runtime::Runtime;
 use crate::signal::Effect;
@@ -53,11 +53,8 @@ impl driver::Guest for Mock {
     fn create(op: Op, workload: Workload) -> Result<Creation, Error> {
         let config: Config = workload.config()?;
         config.check()?;
-        if fault::commit(&config, Call::Create)? == Conduct::Garbage {
+        if fault::commit(&config, Call::Create, op.attempt)? == Conduct::Garbage {
             return Ok(Creation::Other("garbage".to_owned()));
-        }
-        if let Some(refusal) = &config.create_error {
-            refusal.at(op.attempt)?;
         }
         if let Some(progress) = pending::progress(&config, &workload.id, clock::now()?) {
             return Ok(Creation::Pending(progress));
@@ -74,17 +71,15 @@ impl driver::Guest for Mock {
     }
 
     fn start(op: Op, handle: Handle) -> Result<Handle, Error> {
-        change(Call::Start, &handle, |life, config, now_ms| {
-            if let Some(refusal) = &config.start_error {
-                refusal.at(op.attempt)?;
-            }
+        change(Call::Start, &op, &handle, |life, config, now_ms| {
             Ok(life.start(config, &op.id, now_ms))
         })
     }
 
-    fn stop(_op: Op, handle: Handle, signal: String) -> Result<Handle, Error> {
+    fn stop(op: Op, handle: Handle, signal: String) -> Result<Handle, Error> {
         change(
             Call::Stop,
+            &op,
             &handle,
             |life, config, now_ms| match signal::effect(&signal) {
                 Some(Effect::Ends(signal)) => Ok(life.stop(config, signal, now_ms)),
@@ -97,18 +92,18 @@ impl driver::Guest for Mock {
         )
     }
 
-    fn kill(_op: Op, handle: Handle) -> Result<Handle, Error> {
-        change(Call::Kill, &handle, |life, config, now_ms| {
+    fn kill(op: Op, handle: Handle) -> Result<Handle, Error> {
+        change(Call::Kill, &op, &handle, |life, config, now_ms| {
             Ok(life.kill(config, now_ms))
         })
     }
 
     /// There is nothing to remove, so a handle that cannot be read is no hindrance.
-    fn destroy(_op: Op, handle: Handle) -> Result<(), Error> {
+    fn destroy(op: Op, handle: Handle) -> Result<(), Error> {
         let Ok(runtime) = Runtime::of(&handle) else {
             return Ok(());
         };
-        match fault::commit(&runtime.config, Call::Destroy)? {
+        match fault::commit(&runtime.config, Call::Destroy, op.attempt)? {
             Conduct::Honest => Ok(()),
             Conduct::Garbage => Err(fault::error()),
         }
@@ -116,7 +111,7 @@ impl driver::Guest for Mock {
 
     fn inspect(handle: Handle) -> Result<Observation, Error> {
         let Runtime { config, life } = Runtime::of(&handle)?;
-        match fault::commit(&config, Call::Inspect)? {
+        match fault::commit(&config, Call::Inspect, FIRST_ATTEMPT)? {
             Conduct::Honest => Ok(life.look(&config, clock::now()?)),
             Conduct::Garbage => Ok(fault::observation()),
         }
@@ -133,7 +128,7 @@ impl driver::Guest for Mock {
                     continue;
                 }
             };
-            if fault::commit(&runtime.config, Call::Recover)? == Conduct::Garbage {
+            if fault::commit(&runtime.config, Call::Recover, FIRST_ATTEMPT)? == Conduct::Garbage {
                 return Ok(Vec::new());
             }
             observations.push(runtime.life.look(&runtime.config, now_ms));
@@ -152,7 +147,7 @@ impl driver::Guest for Mock {
     /// One line at the time of the next change, if one is planned.
     fn watch(handle: Handle) -> Result<Option<Source>, Error> {
         let Runtime { config, life } = Runtime::of(&handle)?;
-        if fault::commit(&config, Call::Watch)? == Conduct::Garbage {
+        if fault::commit(&config, Call::Watch, FIRST_ATTEMPT)? == Conduct::Garbage {
             return Err(fault::error());
         }
         let Some(time_ms) = life.next_change_ms(&config, clock::now()?) else {
@@ -171,21 +166,40 @@ impl driver::Guest for Mock {
 impl logs::Guest for Mock {
     fn open(handle: Handle, options: logs::Options) -> Result<Source, Error> {
         let Runtime { config, life } = Runtime::of(&handle)?;
-        if fault::commit(&config, Call::Logs)? == Conduct::Garbage {
+        if fault::commit(&config, Call::Logs, FIRST_ATTEMPT)? == Conduct::Garbage {
             return Err(fault::error());
         }
         lines::open(&output::lines(&config, &life, &options, clock::now()?)?)
     }
 }
 
+impl input::Guest for Mock {
+    /// A running life takes every command and does nothing about it.
+    fn send(op: Op, handle: Handle, _bytes: Vec<u8>) -> Result<(), Error> {
+        let Runtime { config, life } = Runtime::of(&handle)?;
+        if fault::commit(&config, Call::Send, op.attempt)? == Conduct::Garbage {
+            return Err(fault::error());
+        }
+        match life.look(&config, clock::now()?).state {
+            RunState::Running => Ok(()),
+            _ => Err(Error::new(
+                ErrorKind::Conflict,
+                "not-running",
+                "it does not run, so it reads no commands: start it first",
+            )),
+        }
+    }
+}
+
 /// The handle after a call that changes a life.
 fn change(
     call: Call,
+    op: &Op,
     handle: &Handle,
     act: impl FnOnce(Life, &Config, u64) -> Result<Life, Error>,
 ) -> Result<Handle, Error> {
     let Runtime { config, life } = Runtime::of(handle)?;
-    if fault::commit(&config, call)? == Conduct::Garbage {
+    if fault::commit(&config, call, op.attempt)? == Conduct::Garbage {
         return Ok(fault::handle());
     }
     let life = act(life, &config, clock::now()?)?;
@@ -201,7 +215,7 @@ fn unknown(error: Error) -> Observation {
     }
 }
 
-fleet_sdk::export!(Mock);
+fleet_sdk::export!(Mock with input);
 
 #[cfg(test)]
 mod tests {

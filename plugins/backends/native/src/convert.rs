@@ -19,7 +19,7 @@ pub(crate) fn request(workload: Workload, config: Config) -> Result<process::Req
         workload: workload.id,
         command: workload.command,
         env: workload.env,
-        attributes: Vec::new(),
+        attributes: vec![("stdin".to_owned(), config.stdin.word().to_owned())],
     })
 }
 

@@ -11,7 +11,7 @@ mod runtime;
 use fleet_sdk::driver::{
     Created, Creation, Description, Facilities, Listing, Observation, Workload,
 };
-use fleet_sdk::{Error, ErrorKind, Handle, Op, Page, Source, driver, logs, process};
+use fleet_sdk::{Error, ErrorKind, Handle, Op, Page, Source, driver, input, logs, process};
 
 use crate::config::Config;
 use crate::runtime::Runtime;
@@ -115,7 +115,14 @@ impl logs::Guest for Native {
     }
 }
 
-fleet_sdk::export!(Native);
+impl input::Guest for Native {
+    fn send(op: Op, handle: Handle, bytes: Vec<u8>) -> Result<(), Error> {
+        let runtime = Runtime::of(&handle)?;
+        process::send(&op, &runtime.process, &bytes)
+    }
+}
+
+fleet_sdk::export!(Native with input);
 
 #[cfg(test)]
 mod tests {

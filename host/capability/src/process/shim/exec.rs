@@ -5,11 +5,17 @@
 //! outside them; and it executes only on the shim's word. Where the shim is gone the line to it is
 //! closed, and the child ends without having executed anything.
 
+use std::ffi::OsStr;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, BufRead, BufReader, IoSliceMut, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::OwnedFd;
+use std::os::unix::ffi::OsStrExt;
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
+
+use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
 
 use super::message::{ExecAnswer, ExecOrder};
 use crate::cgroup::group;
@@ -24,7 +30,7 @@ pub(super) fn is_this_stage() -> bool {
     std::env::var_os(STAGE.0).is_some_and(|value| value == STAGE.1)
 }
 
-/// Waits on its stdin, a socket to the shim. Comes back only when it did not become the program.
+/// Waits on its stdin, a socket to the shim, on which the program's stdin comes with the word. Comes back only when it did not become the program.
 pub(super) fn become_program() -> ExitCode {
     let Ok(line) = take_line() else {
         return ExitCode::FAILURE;
@@ -81,16 +87,53 @@ fn prepare(line: &UnixStream) -> Result<Option<Command>, Failure> {
         error,
     })?;
     say(line, &ExecAnswer::Ready);
-    let mut word = [0];
-    if input.read(&mut word).unwrap_or(0) == 0 || word != [GO] {
-        return Ok(None);
+    // The word comes after the answer, so nothing of it is in the buffer.
+    match hear_word(line) {
+        Ok(Some(Word { stdin: None })) => {}
+        Ok(Some(Word { stdin: Some(stdin) })) => {
+            rustix::stdio::dup2_stdin(stdin).map_err(|error| Failure {
+                doing: "open the stdin of",
+                error: error.into(),
+            })?;
+        }
+        Ok(None) | Err(_) => return Ok(None),
     }
     let mut program = Command::new(&order.program);
     if let Some((name, arguments)) = order.command.split_first() {
         program.arg0(name).args(arguments);
     }
-    program.env_clear().envs(&order.env);
+    let variables = order.env.iter();
+    program
+        .env_clear()
+        .envs(variables.map(|(name, value)| (name, OsStr::from_bytes(value.0.expose()))));
     Ok(Some(program))
+}
+
+/// The word to go, and the program's stdin if it has one.
+struct Word {
+    stdin: Option<OwnedFd>,
+}
+
+fn hear_word(line: &UnixStream) -> io::Result<Option<Word>> {
+    let mut word = [0];
+    let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+    let mut control = RecvAncillaryBuffer::new(&mut space);
+    let heard = recvmsg(
+        line,
+        &mut [IoSliceMut::new(&mut word)],
+        &mut control,
+        RecvFlags::CMSG_CLOEXEC,
+    )?;
+    if heard.bytes == 0 || word != [GO] {
+        return Ok(None);
+    }
+    let mut stdin = None;
+    for message in control.drain() {
+        if let RecvAncillaryMessage::ScmRights(rights) = message {
+            stdin = rights.last();
+        }
+    }
+    Ok(Some(Word { stdin }))
 }
 
 fn say(mut line: &UnixStream, answer: &ExecAnswer) {

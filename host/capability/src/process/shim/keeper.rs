@@ -1,9 +1,10 @@
 //! Keeping the program until nothing of it is left.
 //!
-//! One loop, one `poll`: output goes to the log as it comes, children are collected as they end.
-//! When the program has ended, all that descends from it is ended too. As reaper of orphans the
-//! shim has no child left exactly when it has no descendant left; then the pipes are emptied, the
-//! exit is recorded, and the shim ends. So whoever reads an exit knows that nothing runs.
+//! One loop, one `poll`: output goes to the log as it comes, commands and packets go their ways
+//! (`channels.rs`), children are collected as they end. When the program has ended, all that descends
+//! from it is ended too. As reaper of orphans the shim has no child left exactly when it has no
+//! descendant left; then the pipes and the packet connections are emptied, the exit is recorded, and
+//! the shim ends. So whoever reads an exit knows that nothing runs and all it said is taken.
 
 use std::io::Read;
 use std::os::fd::{AsFd, OwnedFd};
@@ -16,7 +17,9 @@ use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::io::Errno;
 use rustix::process::{Pid, WaitOptions, WaitStatus, wait};
 
+use super::channels::Channels;
 use super::launch::{Launched, unix_ms};
+use super::points::{ShimPoint, ShimPoints};
 use super::pump::Pump;
 use crate::cgroup::Placement;
 use crate::log::writer::{self, Writer};
@@ -43,7 +46,8 @@ const RECORD_MS: u64 = 500;
 const UNSEEN: i32 = 255;
 
 /// A program and all that is held for it.
-pub(super) struct Keeper {
+pub(super) struct Keeper<'a> {
+    points: &'a dyn ShimPoints,
     slot: Slot,
     placement: Placement,
     launched: Launched,
@@ -51,18 +55,23 @@ pub(super) struct Keeper {
     children: UnixStream,
     pumps: [Pump; 2],
     writer: Writer,
+    /// Closed before the exit is recorded.
+    channels: Option<Channels<'a>>,
     buffer: Vec<u8>,
     exit: Option<Exit>,
 }
 
-impl Keeper {
+impl<'a> Keeper<'a> {
     pub(super) fn new(
         slot: Slot,
         placement: Placement,
         mut launched: Launched,
-        writer: Writer,
+        mut channels: Channels<'a>,
+        mut writer: Writer,
         children: UnixStream,
+        points: &'a dyn ShimPoints,
     ) -> Self {
+        channels.connect(launched.commands.take(), &mut writer, &writer::now());
         let stdout = Pump::new(
             Stream::Stdout,
             launched.child.stdout.take().map(OwnedFd::from),
@@ -74,6 +83,7 @@ impl Keeper {
         let program = Some(Pid::from_child(&launched.child));
         let buffer = vec![0; READ_BYTES];
         Self {
+            points,
             slot,
             placement,
             launched,
@@ -81,6 +91,7 @@ impl Keeper {
             children,
             pumps: [stdout, stderr],
             writer,
+            channels: Some(channels),
             buffer,
             exit: None,
         }
@@ -91,7 +102,10 @@ impl Keeper {
     pub(super) fn release(mut self, program: &ResolvedProgram) -> Result<Self, Error> {
         match self.launched.release(program) {
             Ok(()) => {
-                self.slot.mark_executed();
+                self.points.reach(ShimPoint::AfterRelease);
+                // Where the disk is full, those who ask find the program's mark instead.
+                let _ = self.slot.mark_executed();
+                self.points.reach(ShimPoint::AfterExecutedMark);
                 Ok(self)
             }
             Err(error) => {
@@ -125,20 +139,32 @@ impl Keeper {
     }
 
     fn finish(&mut self, start_error: Option<Error>) {
+        if let Some(channels) = &mut self.channels {
+            channels.end_commands();
+        }
         self.end_descendants();
         self.drain();
         let time = writer::now();
         for pump in &mut self.pumps {
             pump.finish(&mut self.writer, &time);
         }
+        if let Some(channels) = self.channels.take() {
+            channels.close(&mut self.writer, &time);
+        }
         self.writer.flush(&time);
         let _ = self.writer.sync();
+        let oom = self.placement.saw_oom_kill();
         let _ = self.placement.remove();
         let exit = self.exit.take().unwrap_or(Exit {
             code: UNSEEN,
             ..Exit::default()
         });
-        let record = ExitRecord { exit, start_error };
+        let record = ExitRecord {
+            exit,
+            start_error,
+            oom,
+        };
+        self.points.reach(ShimPoint::BeforeExitRecord);
         while let Err(error) = self.slot.record_exit(&record) {
             // A full disk passes; a slot that was removed does not come back.
             if error.kind() == std::io::ErrorKind::NotFound {
@@ -146,6 +172,7 @@ impl Keeper {
             }
             self.wait(Some(RECORD_MS));
         }
+        self.points.reach(ShimPoint::AfterExitRecord);
     }
 
     fn end_descendants(&mut self) {
@@ -162,13 +189,21 @@ impl Keeper {
 
     fn drain(&mut self) {
         let deadline = monotonic_ms() + DRAIN_MS;
-        while self.pumps.iter().any(|pump| pump.pipe().is_some()) {
+        while self.has_more() {
             let now = monotonic_ms();
-            if now >= deadline {
+            // What was said on a connection that is closed by now comes however long it takes.
+            let has_rest = self.channels.as_ref().is_some_and(Channels::has_rest);
+            if now >= deadline && !has_rest {
                 break;
             }
-            self.wait(Some(deadline - now));
+            self.wait(Some(deadline.saturating_sub(now)));
         }
+    }
+
+    /// Whether anything is open through which more may come.
+    fn has_more(&mut self) -> bool {
+        let has_open = self.channels.as_mut().is_some_and(Channels::has_open);
+        has_open || self.pumps.iter().any(|pump| pump.pipe().is_some())
     }
 
     /// Collects what ended. Whether any child is left.
@@ -193,13 +228,15 @@ impl Keeper {
         }
     }
 
-    /// Waits for output or the end of a child, at most `limit_ms`, and moves the output on.
+    /// Waits for anything to come or the end of a child, at most `limit_ms`, and moves on what came.
     fn wait(&mut self, limit_ms: Option<u64>) {
         let now = monotonic_ms();
+        let channels = self.channels.as_ref();
         let due = self
             .pumps
             .iter()
             .filter_map(|pump| pump.wait_ms(now))
+            .chain(channels.and_then(|channels| channels.wait_ms(now)))
             .chain(limit_ms)
             .min();
         let due = due.and_then(|ms| Timespec::try_from(Duration::from_millis(ms)).ok());
@@ -214,12 +251,20 @@ impl Keeper {
                 .flatten()
                 .map(|pipe| PollFd::from_borrowed_fd(*pipe, PollFlags::IN)),
         );
+        if let Some(channels) = channels {
+            channels.watch(&mut watched);
+        }
         let polled = poll(&mut watched, due.as_ref());
-        let mut ready = watched
+        let seen: Vec<PollFlags> = watched
             .iter()
-            .skip(1)
-            .map(|fd| polled.is_ok() && !fd.revents().is_empty());
-        let readable = pipes.map(|pipe| pipe.is_some() && ready.next() == Some(true));
+            .map(|fd| match polled {
+                Ok(_) => fd.revents(),
+                Err(_) => PollFlags::empty(),
+            })
+            .collect();
+        let mut seen = seen.into_iter().skip(1);
+        let readable =
+            pipes.map(|pipe| pipe.is_some() && seen.next().is_some_and(|flags| !flags.is_empty()));
         drop(watched);
 
         let mut bytes = [0; 64];
@@ -233,6 +278,9 @@ impl Keeper {
                 pump.read(&mut self.buffer, &mut self.writer, &time, now);
             }
             pump.show(&mut self.writer, &time, now);
+        }
+        if let Some(channels) = &mut self.channels {
+            channels.turn(seen, &mut self.buffer, &mut self.writer, &time, now);
         }
         self.writer.flush(&time);
     }
@@ -254,7 +302,7 @@ fn exit_of(status: WaitStatus) -> Exit {
     }
 }
 
-fn monotonic_ms() -> u64 {
+pub(super) fn monotonic_ms() -> u64 {
     let now = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
     let seconds = u64::try_from(now.tv_sec).unwrap_or(0);
     seconds * 1_000 + u64::try_from(now.tv_nsec).unwrap_or(0) / 1_000_000

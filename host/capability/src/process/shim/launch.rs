@@ -2,8 +2,9 @@
 
 use std::collections::BTreeMap;
 use std::fs::File;
-use std::io::{self, BufRead, BufReader, Write};
-use std::os::fd::OwnedFd;
+use std::io::{self, BufRead, BufReader, IoSlice, Write};
+use std::mem::MaybeUninit;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, Stdio};
@@ -12,16 +13,22 @@ use std::time::Duration;
 use fleet_model::{Error, ErrorKind};
 use rustix::fs::{Mode, OFlags};
 use rustix::io::Errno;
+use rustix::net::{SendAncillaryBuffer, SendAncillaryMessage, SendFlags, sendmsg};
+use rustix::pipe::PipeFlags;
 
 use super::exec::{GO, STAGE};
 use super::message::{ExecAnswer, ExecOrder};
 use super::own;
+use super::points::{Claims, ShimPoint, ShimPoints};
 use crate::boot::ProcessIdentity;
+use crate::cgroup::group;
 use crate::fault;
+use crate::process::Stdin;
 use crate::process::launcher::ResolvedProgram;
 use crate::process::program;
 use crate::process::record::{Claim, RequestRecord, Started};
 use crate::process::slot::Slot;
+use crate::secret::wire::{self, Carried};
 
 /// How long the child may take to say that it is ready, and to become the program.
 const PATIENCE: Duration = Duration::from_secs(30);
@@ -30,6 +37,10 @@ const PATIENCE: Duration = Duration::from_secs(30);
 pub(super) struct Launched {
     pub(super) child: Child,
     line: UnixStream,
+    /// The program's stdin, until it has it.
+    stdin: Option<OwnedFd>,
+    /// The other end of that: a pipe that never blocks whoever writes.
+    pub(super) commands: Option<File>,
     /// The slot's FIFO: whoever reads it sees it end when this process ends.
     _end: OwnedFd,
 }
@@ -39,11 +50,15 @@ impl Launched {
     pub(super) fn claim(
         slot: &Slot,
         request: &RequestRecord,
-        env: BTreeMap<String, String>,
+        env: BTreeMap<String, Carried>,
+        points: &dyn ShimPoints,
     ) -> Result<Option<Self>, Error> {
+        points.reach(ShimPoint::BeforeClaim);
         let workspace = slot
             .workspace()
             .map_err(|error| own("find its workspace", &error))?;
+        group::apply(&request.settings)
+            .map_err(|error| own("hold the program to its limits", &error))?;
         let order = ExecOrder {
             program: request.program.path.clone(),
             command: request.request.command.clone(),
@@ -56,7 +71,15 @@ impl Launched {
         let end = rustix::fs::open(slot.end(), OFlags::RDWR | OFlags::CLOEXEC, Mode::empty())
             .map_err(|error| fault::storage("open", &slot.end(), &error.into()))?;
         let mut launched = Self::spawn(end).map_err(|error| own("start a child", &error))?;
-        launched.make_ready(&order)?;
+        if request.request.stdin == Stdin::Pipe {
+            launched
+                .open_stdin()
+                .map_err(|error| own("make a pipe", &error))?;
+        }
+        launched
+            .make_ready(&order)
+            .map_err(|error| too_little_memory(request).unwrap_or(error))?;
+        points.reach(ShimPoint::ChildReady);
         let identify = || {
             let program = ProcessIdentity::of(launched.child.id())?;
             Ok(Started {
@@ -69,7 +92,20 @@ impl Launched {
         let claimed = slot
             .claim(&Claim::Shim(started))
             .map_err(|error| fault::storage("claim", slot.folder(), &error))?;
-        Ok(claimed.then_some(launched))
+        if !claimed && points.claims() == Claims::Honoured {
+            return Ok(None);
+        }
+        points.reach(ShimPoint::AfterClaim);
+        Ok(Some(launched))
+    }
+
+    fn open_stdin(&mut self) -> io::Result<()> {
+        let (read, write) = rustix::pipe::pipe_with(PipeFlags::CLOEXEC)?;
+        // This end alone: the program's blocks, as a pipe does.
+        rustix::io::ioctl_fionbio(&write, true)?;
+        self.stdin = Some(read);
+        self.commands = Some(File::from(write));
+        Ok(())
     }
 
     fn spawn(end: OwnedFd) -> io::Result<Self> {
@@ -91,18 +127,19 @@ impl Launched {
         Ok(Self {
             child,
             line,
+            stdin: None,
+            commands: None,
             _end: end,
         })
     }
 
     fn make_ready(&mut self, order: &ExecOrder) -> Result<(), Error> {
-        let mut text = serde_json::to_vec(order).map_err(|error| {
+        let text = wire::line(order).map_err(|error| {
             Error::internal(
                 "bad-order",
                 format!("the request cannot be written: {error}"),
             )
         })?;
-        text.push(b'\n');
         (&self.line)
             .write_all(&text)
             .map_err(|error| own("instruct its child", &error))?;
@@ -125,7 +162,7 @@ impl Launched {
     /// Lets the child become the program; comes back when it has.
     pub(super) fn release(&mut self, request: &ResolvedProgram) -> Result<(), Error> {
         program::check_digest(request)?;
-        let heard = (&self.line).write_all(&[GO]).and_then(|()| self.hear());
+        let heard = self.say_go().and_then(|()| self.hear());
         match heard {
             // A child that was killed in this moment is silent too: its end is recorded like any.
             Ok(None) => Ok(()),
@@ -139,6 +176,22 @@ impl Launched {
         }
     }
 
+    /// The word, and with it the program's stdin: no copy of that stays here, so its end is seen.
+    fn say_go(&mut self) -> io::Result<()> {
+        let stdin = self.stdin.take();
+        let rights: Vec<BorrowedFd<'_>> = stdin.iter().map(AsFd::as_fd).collect();
+        let mut space = [MaybeUninit::uninit(); rustix::cmsg_space!(ScmRights(1))];
+        let mut control = SendAncillaryBuffer::new(&mut space);
+        if !rights.is_empty() && !control.push(SendAncillaryMessage::ScmRights(&rights)) {
+            return Err(io::Error::other("there is no room for a descriptor"));
+        }
+        let word = [IoSlice::new(&[GO])];
+        rustix::io::retry_on_intr(|| {
+            sendmsg(&self.line, &word, &mut control, SendFlags::NOSIGNAL)
+        })?;
+        Ok(())
+    }
+
     fn hear(&self) -> io::Result<Option<ExecAnswer>> {
         let mut text = String::new();
         match BufReader::new(&self.line).read_line(&mut text) {
@@ -148,6 +201,17 @@ impl Launched {
             Err(error) => Err(error),
         }
     }
+}
+
+/// What to say where even the waiting child was killed for want of memory.
+fn too_little_memory(request: &RequestRecord) -> Option<Error> {
+    let limit = request.request.limits.memory?;
+    request.placement.saw_oom_kill().then(|| {
+        Error::invalid(
+            "memory-limit-too-small",
+            format!("nothing can run in {limit} of memory: raise the limit `memory`"),
+        )
+    })
 }
 
 fn cause(errno: Option<i32>) -> io::Error {

@@ -7,13 +7,18 @@ use fleet_model::Error;
 use serde::{Deserialize, Serialize};
 
 use crate::log::LogLimits;
+use crate::packets::PacketLimits;
+use crate::secret::wire::Carried;
 
 /// Host to shim, all of its stdin.
 #[derive(Debug, Serialize, Deserialize)]
 pub(crate) struct Order {
-    /// The program's whole environment.
-    pub(crate) env: BTreeMap<String, String>,
+    /// The program's whole environment, the values of secrets among it.
+    pub(crate) env: BTreeMap<String, Carried>,
     pub(crate) limits: LogLimits,
+    pub(crate) packets: PacketLimits,
+    /// Where the program emits packets.
+    pub(crate) packet_socket: PathBuf,
 }
 
 /// Shim to host, on its stdout.
@@ -33,7 +38,7 @@ pub(crate) enum Answer {
 pub(crate) struct ExecOrder {
     pub(crate) program: PathBuf,
     pub(crate) command: Vec<String>,
-    pub(crate) env: BTreeMap<String, String>,
+    pub(crate) env: BTreeMap<String, Carried>,
     pub(crate) workspace: PathBuf,
     /// The cgroups to enter.
     pub(crate) groups: Vec<PathBuf>,

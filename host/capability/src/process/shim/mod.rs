@@ -7,42 +7,64 @@
 //!
 //! 1. The host writes an `Order` (`message.rs`) to the shim's stdin. The environment travels this way,
 //!    so it is in no argument list.
-//! 2. The shim prepares all that may fail without harm, up to a child process that is in the
-//!    program's cgroup and process group and waits (`exec.rs`).
+//! 2. The shim takes the workload's lock: of many at once the first goes on, and the others wait
+//!    until it has decided or an earlier try's shim is gone. It prepares all that may fail without
+//!    harm: the sockets (`channels.rs`), and a child process that is in the program's cgroup and
+//!    process group and waits (`exec.rs`).
 //! 3. It creates the slot's `claim`, which names itself and that child, and makes it durable. Of
 //!    many shims one succeeds; the others let their child go and answer `claimed`.
-//! 4. It lets the child become the program. So whatever runs is on the disk by its number before
-//!    its first instruction, and a shim that dies before this leaves nothing that runs.
+//! 4. It lets the child become the program, with its stdin. So whatever runs is on the disk by its
+//!    number before its first instruction, and a shim that dies before this leaves nothing that runs.
 //! 5. It tells the host, and keeps the program (`keeper.rs`) until nothing of it is left.
 
+mod bound;
+mod channels;
+mod commands;
+mod control;
+mod emitters;
 pub(crate) mod exec;
 pub(crate) mod keeper;
 pub(crate) mod launch;
+mod lock;
 pub(crate) mod message;
+pub mod points;
 mod pump;
 mod setup;
 
-use std::io::{self, Read, Write};
+use std::io::{self, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
+use fleet_model::packet::SOCKET_VARIABLE;
 use fleet_model::{Error, ErrorKind};
 
 use super::slot::Slot;
+use super::venv;
 use crate::fault;
 use crate::log::segment;
-use crate::log::writer::Writer;
+use crate::log::writer::{self, Writer};
+use crate::secret::SecretValue;
+use crate::secret::wire::{self, Carried};
+use crate::source::Stream;
+use channels::Channels;
 use keeper::Keeper;
 use launch::Launched;
+use lock::Lock;
 use message::{Answer, Order};
+use points::{Claims, NoPoints, ShimPoints};
 
 /// What `fleet-host shim SLOT` runs, with an order on its stdin. Must be called before anything
 /// else opens a file or starts a thread: it closes every descriptor above 2 that it finds.
 pub fn shim_main(slot: &Path) -> ExitCode {
+    shim_main_with(slot, &NoPoints)
+}
+
+/// The same, with somebody told of every moment at which something becomes durable.
+pub fn shim_main_with(slot: &Path, points: &dyn ShimPoints) -> ExitCode {
     if exec::is_this_stage() {
         return exec::become_program();
     }
-    match start(slot) {
+    match start(slot, points) {
         Ok(Some(keeper)) => {
             answer(&Answer::Started);
             setup::release_stdio();
@@ -61,10 +83,10 @@ pub fn shim_main(slot: &Path) -> ExitCode {
 }
 
 /// Starts the program; `None` when another shim does or did.
-fn start(folder: &Path) -> Result<Option<Keeper>, Error> {
+fn start<'a>(folder: &Path, points: &'a dyn ShimPoints) -> Result<Option<Keeper<'a>>, Error> {
     setup::close_inherited().map_err(|error| own("close inherited files", &error))?;
     let children = setup::handle_signals().map_err(|error| own("handle signals", &error))?;
-    let order = read_order()?;
+    let mut order = read_order()?;
     let folder =
         std::fs::canonicalize(folder).map_err(|error| fault::storage("open", folder, &error))?;
     setup::detach(&folder).map_err(|error| own("detach from the host", &error))?;
@@ -78,9 +100,13 @@ fn start(folder: &Path) -> Result<Option<Keeper>, Error> {
                 format!("nothing is prepared in {}", slot.folder().display()),
             )
         })?;
-    if slot.is_claimed() {
+    let workload = slot
+        .workload()
+        .map_err(|error| own("find its workload", &error))?;
+    let is_wanted = || !slot.is_claimed() || points.claims() == Claims::Ignored;
+    let Some(lock) = Lock::take(&workload, is_wanted)? else {
         return Ok(None);
-    }
+    };
     request
         .placement
         .enter_shims()
@@ -90,21 +116,34 @@ fn start(folder: &Path) -> Result<Option<Keeper>, Error> {
         .map_err(|error| fault::storage("find the log of", slot.folder(), &error))?;
     // Only looked at: a log that cannot be written is found before anything is decided.
     segment::list(&logs).map_err(|error| fault::storage("open the log in", &logs, &error))?;
-    let Some(launched) = Launched::claim(&slot, &request, order.env)? else {
+    let generation = slot.generation().ok_or_else(|| not_a_slot(&slot))?;
+    let channels = Channels::open(&workload, generation, &order, lock, points)?;
+    let socket = order.packet_socket.into_os_string().into_encoded_bytes();
+    let socket = Carried(SecretValue::new(socket));
+    order.env.insert(SOCKET_VARIABLE.to_owned(), socket);
+    let Some(launched) = Launched::claim(&slot, &request, order.env, points)? else {
         return Ok(None);
     };
-    let writer = Writer::new(&logs, order.limits);
-    Keeper::new(slot, request.placement, launched, writer, children)
-        .release(&request.program)
-        .map(Some)
+    let mut writer = Writer::new(&logs, order.limits);
+    if request.venv.is_some() {
+        let text = format!("using the virtual environment {}", venv::FOLDER);
+        writer.add(&writer::now(), Stream::Event, true, text.as_bytes());
+    }
+    let placement = request.placement;
+    Keeper::new(
+        slot, placement, launched, channels, writer, children, points,
+    )
+    .release(&request.program)
+    .map(Some)
+}
+
+fn not_a_slot(slot: &Slot) -> Error {
+    let shown = slot.folder().display();
+    Error::invalid("bad-slot", format!("{shown} is not the folder of a try"))
 }
 
 fn read_order() -> Result<Order, Error> {
-    let mut text = Vec::new();
-    io::stdin()
-        .lock()
-        .read_to_end(&mut text)
-        .map_err(|error| own("read the order", &error))?;
+    let text = wire::read_all(io::stdin().lock()).map_err(|error| own("read the order", &error))?;
     serde_json::from_slice(&text).map_err(|error| {
         Error::invalid(
             "bad-order",

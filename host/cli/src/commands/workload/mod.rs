@@ -1,15 +1,20 @@
 //! `workload`: run programs and look after them.
 
+mod extend;
+#[cfg(test)]
+mod fixture;
 mod logs;
 mod ls;
 mod outcome;
+mod packets;
 mod rm;
 mod run;
-#[cfg(test)]
 mod sample;
+mod send;
 mod show;
 mod start;
 mod stop;
+mod trial;
 
 use std::time::Duration;
 
@@ -24,7 +29,9 @@ use crate::time;
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
     /// Run a program
-    Run(run::RunArgs),
+    Run(Box<run::RunArgs>),
+    /// Print a workload file with every key, to begin with
+    Sample,
     /// List workloads
     #[command(visible_alias = "list")]
     Ls,
@@ -34,6 +41,12 @@ pub(crate) enum Command {
     Stop(stop::StopArgs),
     /// Run a workload's program again
     Start(start::StartArgs),
+    /// Put off the end of a workload that has a ttl
+    Extend(extend::ExtendArgs),
+    /// Give a workload a command on its input, and wait for the packet that answers it
+    Send(send::SendArgs),
+    /// Print the packets a workload emitted, one JSON document a line
+    Packets(packets::PacketsArgs),
     /// Remove workloads with their files; what runs is ended first
     Rm(rm::RmArgs),
     /// Print what a workload printed
@@ -67,7 +80,11 @@ impl Ending {
 pub(crate) fn run(command: Command, context: &mut Context) -> Result<(), Failure> {
     block_on(async {
         match command {
-            Command::Run(args) => run::run(args, context).await,
+            Command::Run(args) => run::run(*args, context).await,
+            Command::Sample => sample::run(context),
+            Command::Extend(args) => extend::run(&args, context).await,
+            Command::Send(args) => send::run(args, context).await,
+            Command::Packets(args) => packets::run(&args, context).await,
             Command::Ls => ls::run(context).await,
             Command::Show(args) => show::run(&args, context).await,
             Command::Stop(args) => stop::run(&args, context).await,

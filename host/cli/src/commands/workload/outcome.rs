@@ -5,9 +5,11 @@ use fleet_model::workload::{Workload, WorkloadState};
 
 use crate::failure::Failure;
 
-/// Whether there is nothing more to wait for.
+/// Whether there is nothing more to wait for. What ended and is started again after a pause has had its
+/// chance: how often it will end again nobody knows.
 pub(crate) fn is_settled(workload: &Workload) -> bool {
-    workload.state == WorkloadState::Running || workload.state.has_ended()
+    let state = workload.state;
+    matches!(state, WorkloadState::Running | WorkloadState::Restarting) || state.has_ended()
 }
 
 /// It as a line, and a line for each port.
@@ -50,6 +52,10 @@ pub(crate) fn verdict(workload: &Workload) -> Result<(), Failure> {
         (WorkloadState::Exited, None) => {
             Err(Failure::failed(format!("{name} exited, nobody knows how{because}")).help(look))
         }
+        (WorkloadState::Restarting, Some(0)) => Ok(()),
+        (WorkloadState::Restarting, _) => {
+            Err(Failure::failed(format!("{name} does not stay up{because}")).help(look))
+        }
         (WorkloadState::Failed, _) => Err(not_started(workload, &because)),
         (WorkloadState::Lost, _) => Err(Failure::failed(format!(
             "{name} is lost: it was there, and nobody knows how it ended{because}"
@@ -85,13 +91,17 @@ fn not_started(workload: &Workload, because: &str) -> Failure {
 mod tests {
     use serde_json::json;
 
-    use super::super::sample::workload;
+    use super::super::fixture::workload;
     use super::*;
 
     #[test]
     fn running_and_a_good_end_are_success() {
         verdict(&workload(json!({}))).unwrap();
         verdict(&workload(json!({"state": "exited", "exit_code": 0}))).unwrap();
+        verdict(&workload(
+            json!({"state": "restarting", "exit_code": 0, "message": "it exited with code 0"}),
+        ))
+        .unwrap();
     }
 
     #[test]
@@ -117,6 +127,11 @@ mod tests {
                 json!({"state": "failed", "error": error}),
                 "web could not be started: no launcher allows it; add:",
                 "  [x]",
+            ),
+            (
+                json!({"state": "restarting", "exit_code": 1, "message": "it exited with code 1; it is started again after 2s"}),
+                "web does not stay up: it exited with code 1; it is started again after 2s",
+                "logs web",
             ),
             (
                 json!({"state": "lost"}),

@@ -118,7 +118,7 @@ fn told(args: &RmArgs, leaving: &[Workload]) -> String {
 mod tests {
     use serde_json::json;
 
-    use super::super::sample::workload;
+    use super::super::fixture::workload;
     use super::*;
 
     #[test]

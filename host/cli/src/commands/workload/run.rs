@@ -4,7 +4,7 @@ use clap::Args;
 use fleet_client::Client;
 use fleet_model::workload::Workload;
 
-use super::outcome;
+use super::{outcome, trial};
 use crate::app::Context;
 use crate::failure::Failure;
 use crate::progress::Progress;
@@ -18,12 +18,19 @@ pub(crate) struct RunArgs {
     /// Return when it runs or has ended; the exit code is 0 if it runs or ended with 0
     #[arg(long)]
     wait: bool,
+    /// Only say whether it would be accepted, on which node it would run, and why not on the others; the
+    /// exit code is 4 if it would be refused
+    #[arg(long, conflicts_with = "wait")]
+    dry_run: bool,
 }
 
 /// Asks for it, and waits if told to.
 pub(crate) async fn run(args: RunArgs, context: &mut Context) -> Result<(), Failure> {
     let spec = args.spec.spec()?;
     let client = context.client()?;
+    if args.dry_run {
+        return trial::run(&client, &spec, context).await;
+    }
     let workload = client.create(&spec).await?;
     if args.wait {
         return settled(&client, &workload, context).await;

@@ -1,14 +1,15 @@
 //! `workload show`.
 
 use clap::Args;
-use fleet_model::workload::{Desired, Workload};
+use fleet_model::spec::{FileContent, Restart};
+use fleet_model::workload::{Desired, Workload, WorkloadSpec};
 use fleet_seam::{Clock as _, SystemClock};
 
 use crate::app::Context;
 use crate::commands::table::pairs;
 use crate::failure::Failure;
 use crate::quote;
-use crate::time::{age, stamp};
+use crate::time::{age, stamp, until};
 
 /// Its arguments.
 #[derive(Debug, Args)]
@@ -85,7 +86,12 @@ fn people(workload: &Workload, now_ms: u64) -> String {
             .iter()
             .map(|(name, value)| row(name, value.clone())),
     );
+    let spec = &workload.spec;
     rows.extend([
+        row("restart", restart(spec.restart)),
+        row("limits", limits(spec)),
+        row("secrets", list(secrets(spec))),
+        row("files", list(spec.files.keys().cloned().collect())),
         row(
             "labels",
             list(
@@ -99,6 +105,7 @@ fn people(workload: &Workload, now_ms: u64) -> String {
         row("created", when(Some(workload.created_at_ms))),
         row("started", when(workload.started_at_ms)),
         row("finished", when(workload.finished_at_ms)),
+        row("expires", expiry(workload.expires_at_ms, now_ms)),
         row(
             "generation",
             format!("{}{attempt}{behind}", workload.generation),
@@ -107,11 +114,56 @@ fn people(workload: &Workload, now_ms: u64) -> String {
     pairs(rows)
 }
 
+/// When it will be removed; empty where it has no ttl.
+pub(super) fn expiry(at_ms: Option<u64>, now_ms: u64) -> String {
+    at_ms
+        .map(|at| format!("{} ({})", stamp(at), until(at, now_ms)))
+        .unwrap_or_default()
+}
+
+fn restart(policy: Restart) -> String {
+    match policy {
+        Restart::Never => String::new(),
+        policy => policy.as_str().to_owned(),
+    }
+}
+
+fn limits(spec: &WorkloadSpec) -> String {
+    let limits = &spec.limits;
+    [
+        limits.cpu.map(|cpu| format!("cpu {cpu}")),
+        limits.memory.map(|size| format!("memory {size}")),
+        limits.processes.map(|count| format!("processes {count}")),
+        limits.disk.map(|size| format!("disk {size}")),
+        limits.log.map(|size| format!("log {size}")),
+    ]
+    .into_iter()
+    .flatten()
+    .collect::<Vec<_>>()
+    .join(", ")
+}
+
+/// Each secret by its name, with where it goes.
+fn secrets(spec: &WorkloadSpec) -> Vec<String> {
+    let env = spec.env.iter().filter_map(|(variable, value)| {
+        let name = value.secret()?;
+        Some(format!("{name} as {variable}"))
+    });
+    let files = spec
+        .files
+        .iter()
+        .filter_map(|(path, file)| match &file.content {
+            FileContent::Secret(name) => Some(format!("{name} in {path}")),
+            FileContent::Text(_) | FileContent::Base64(_) => None,
+        });
+    env.chain(files).collect()
+}
+
 #[cfg(test)]
 mod tests {
     use serde_json::json;
 
-    use super::super::sample::workload;
+    use super::super::fixture::workload;
     use super::*;
 
     #[test]
@@ -131,6 +183,37 @@ mod tests {
              started:    2023-11-14T22:13:21Z (60s ago)\n\
              generation: 4\n"
         );
+    }
+
+    #[test]
+    fn what_was_asked_for_is_shown_and_secrets_by_name_only() {
+        let spec = json!({
+            "command": ["true"], "restart": "on-failure", "ttl": "1h",
+            "limits": {"cpu": 0.5, "memory": "64MiB", "processes": 9, "disk": "1GiB", "log": "8MiB"},
+            "env": {"PUBLIC": "1", "TOKEN": {"secret": "api-token"}},
+            "files": {"a": "text", "conf/key": {"secret": "tls-key"}},
+        });
+        let text = people(
+            &workload(json!({
+                "spec": spec, "state": "restarting", "attempt": 3, "exit_code": 1,
+                "message": "it exited with code 1; it is started again after 2s",
+                "expires_at_ms": 1_700_003_661_000_u64,
+            })),
+            1_700_000_061_000,
+        );
+        for line in [
+            "state:      restarting\n",
+            "why:        it exited with code 1; it is started again after 2s\n",
+            "exit code:  1\n",
+            "restart:    on-failure\n",
+            "limits:     cpu 0.5, memory 64MiB, processes 9, disk 1GiB, log 8MiB\n",
+            "secrets:    api-token as TOKEN, tls-key in conf/key\n",
+            "files:      a, conf/key\n",
+            "expires:    2023-11-14T23:14:21Z (in 60m)\n",
+            "generation: 4, attempt 3\n",
+        ] {
+            assert!(text.contains(line), "{line}{text}");
+        }
     }
 
     #[test]

@@ -47,7 +47,7 @@ async fn every_route_is_closed_but_two() {
     let unknown = [
         "/",
         "/api/v1",
-        "/api/v1/secrets",
+        "/api/v1/tokens",
         "/health/x",
         "/api/v1/workloads/x/nothing",
     ];

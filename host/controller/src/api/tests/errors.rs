@@ -19,7 +19,7 @@ fn post(body: &str, content_type: Option<&str>) -> Request<Body> {
 async fn bodies_that_cannot_be_read_say_why_and_where() {
     let bench = Bench::new().await;
     let json = Some("application/json");
-    let large = format!(r#"{{"command":["{}"]}}"#, "x".repeat(1024 * 1024));
+    let large = format!(r#"{{"command":["{}"]}}"#, "x".repeat(4 * 1024 * 1024));
     for (body, content_type, status, code, texts) in [
         (
             r#"{"comand":["x"]}"#,
@@ -56,7 +56,7 @@ async fn bodies_that_cannot_be_read_say_why_and_where() {
             json,
             413,
             "body-too-large",
-            &["1048576 bytes"],
+            &["4194304 bytes"],
         ),
     ] {
         let problem = answer(bench.router(), post(body, content_type))
@@ -212,6 +212,38 @@ async fn requests_that_make_no_sense_say_what_would() {
             422,
             "unknown-parameter",
             "label",
+        ),
+        (
+            "GET",
+            "/api/v1/secrets?cursor=No%20Name",
+            Value::Null,
+            422,
+            "invalid-parameter",
+            "next",
+        ),
+        (
+            "DELETE",
+            "/api/v1/secrets/nobody",
+            Value::Null,
+            404,
+            "secret-not-found",
+            "secret ls",
+        ),
+        (
+            "DELETE",
+            "/api/v1/secrets/nobody?force=maybe",
+            Value::Null,
+            422,
+            "invalid-parameter",
+            "true or false",
+        ),
+        (
+            "POST",
+            "/api/v1/workloads?dry_run=perhaps",
+            json!({}),
+            422,
+            "invalid-parameter",
+            "true or false",
         ),
         (
             "GET",

@@ -3,6 +3,8 @@
 mod access;
 mod change;
 mod description;
+mod dry_run;
 mod errors;
 mod events;
 mod lists;
+mod secrets;

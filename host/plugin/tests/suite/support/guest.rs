@@ -1,33 +1,20 @@
-//! Components made on the spot: a core module in WAT inside the outside of a backend.
+//! Components made on the spot: a core module in WAT, and around it what the WIT in `wit/` says a
+//! backend looks like.
 //!
 //! Memory: 512 is all zero, which every export may answer: a success with nothing in it. `describe`
 //! answers what stands at 1024, the texts are from 2048 on, and what the host passes in goes to
-//! 32768 and up.
+//! 32768 and up. Imports are called by their names: `call $clock.now`.
 
 use std::collections::BTreeMap;
 use std::fmt::Write;
+use std::path::Path;
+use std::sync::LazyLock;
 
-const OUTSIDE: &str = include_str!("../guests/backend.wat");
+use wit_component::{ComponentEncoder, StringEncoding, embed_component_metadata};
+use wit_parser::abi::{AbiVariant, WasmType};
+use wit_parser::{Function, Resolve, WorldId, WorldItem};
+
 const ZERO: &str = "i32.const 512";
-
-/// Each export of the driver with its core parameters.
-const EXPORTS: [(&str, &str); 11] = [
-    ("describe", ""),
-    ("fingerprint", ""),
-    ("create", "i32"),
-    ("start", OP_AND_HANDLE),
-    (
-        "stop",
-        "i32 i32 i32 i32 i64 i64 i32 i32 i32 i32 i32 i32 i32 i32 i32",
-    ),
-    ("kill", OP_AND_HANDLE),
-    ("destroy", OP_AND_HANDLE),
-    ("inspect", "i32 i32 i32"),
-    ("recover", "i32 i32"),
-    ("list", "i32 i32 i32 i32"),
-    ("watch", "i32 i32 i32"),
-];
-const OP_AND_HANDLE: &str = "i32 i32 i32 i32 i64 i64 i32 i32 i32 i32 i32 i32 i32";
 
 /// Answers `inspect` with `lost` and the text at `$at`, `$length`.
 pub(crate) const LOST: &str = "
@@ -36,6 +23,36 @@ pub(crate) const LOST: &str = "
     i32.const 532 local.get $length i32.store
     i32.const 512";
 
+/// What a guest may call and what a backend may offer.
+const WORLDS: &str = "
+package tests:guests;
+
+world plain {
+    import fleet:host/clock@0.1.0;
+    import fleet:host/config@0.1.0;
+    import fleet:host/lines@0.1.0;
+    import fleet:host/log@0.1.0;
+    import fleet:host/process@0.1.0;
+    export fleet:backend/driver@0.1.0;
+}
+
+world with-input {
+    include plain;
+    export fleet:backend/input@0.1.0;
+}";
+
+static CONTRACT: LazyLock<Resolve> = LazyLock::new(|| {
+    let wit = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../wit");
+    let mut contract = Resolve::default();
+    for package in ["common", "host", "backend"] {
+        contract
+            .push_dir(wit.join(package).join("0.1.0"))
+            .unwrap_or_else(|error| panic!("{error:#}"));
+    }
+    contract.push_str("worlds.wit", WORLDS).unwrap();
+    contract
+});
+
 /// A backend in the making.
 #[derive(Clone)]
 pub(crate) struct Guest {
@@ -43,7 +60,33 @@ pub(crate) struct Guest {
     pub(crate) version: String,
     pub(crate) schema: String,
     pub(crate) bodies: BTreeMap<&'static str, String>,
+    pub(crate) world: &'static str,
+    pub(crate) texts: Vec<u8>,
+    pub(crate) attribute: Option<Text>,
 }
+
+/// A text in a guest's memory.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Text {
+    pub(crate) at: u32,
+    pub(crate) length: u32,
+}
+
+impl Text {
+    /// Puts it into the field at this address.
+    pub(crate) fn into(self, field: u32) -> String {
+        let Self { at, length } = self;
+        format!("{}{}", word(field, at), word(field + 4, length))
+    }
+}
+
+/// Puts a number into the field at this address.
+pub(crate) fn word(field: u32, value: u32) -> String {
+    format!("i32.const {field} i32.const {value} i32.store ")
+}
+
+/// Where texts begin.
+const TEXTS: u32 = 2_048;
 
 impl Guest {
     /// One whose every call succeeds and does nothing.
@@ -53,19 +96,55 @@ impl Guest {
             version: "0.1.0".to_owned(),
             schema: r#"{"type":"object"}"#.to_owned(),
             bodies: BTreeMap::new(),
+            world: "plain",
+            texts: Vec::new(),
+            attribute: None,
         }
     }
 
     /// The same with another body of an export: it leaves the address of its answer.
     pub(crate) fn with(mut self, export: &'static str, body: &str) -> Self {
-        assert!(EXPORTS.iter().any(|(name, _)| *name == export), "{export}");
         self.bodies.insert(export, body.to_owned());
         self
     }
 
     /// The same with an `inspect` that answers `lost` with the settings, or with the refusal.
     pub(crate) fn telling_settings(self) -> Self {
-        self.with("inspect", &telling("$config"))
+        self.with("inspect", &telling("$config.get"))
+    }
+
+    /// The same, and takes commands.
+    pub(crate) fn with_input(mut self) -> Self {
+        self.world = "with-input";
+        self
+    }
+
+    /// Keeps a text in the guest's memory.
+    pub(crate) fn text(&mut self, text: &str) -> Text {
+        let at = TEXTS + u32::try_from(self.texts.len()).unwrap();
+        self.texts.extend_from_slice(text.as_bytes());
+        self.texts
+            .resize(self.texts.len().next_multiple_of(8), b'\0');
+        assert!(self.texts.len() < 16_384, "too many texts");
+        Text {
+            at,
+            length: u32::try_from(text.len()).unwrap(),
+        }
+    }
+
+    /// Keeps a list with one pair of texts in the guest's memory.
+    pub(crate) fn pair_of(&mut self, name: Text, value: Text) -> Text {
+        let at = TEXTS + u32::try_from(self.texts.len()).unwrap();
+        for word in [name.at, name.length, value.at, value.length] {
+            self.texts.extend_from_slice(&word.to_le_bytes());
+        }
+        Text { at, length: 1 }
+    }
+
+    /// The same with a description that has these attributes.
+    pub(crate) fn describing(mut self, attributes: Text) -> Self {
+        self.attribute = Some(attributes);
+        self
     }
 
     pub(crate) fn manifest(&self, more: &str) -> String {
@@ -76,16 +155,21 @@ impl Guest {
     }
 
     pub(crate) fn component(&self) -> Vec<u8> {
-        wat::parse_str(OUTSIDE.replace(";;core;;", &self.core())).unwrap()
+        let world = world(self.world);
+        let mut module = wat::parse_str(self.core(world)).unwrap_or_else(|error| panic!("{error}"));
+        embed_component_metadata(&mut module, &CONTRACT, world, StringEncoding::UTF8).unwrap();
+        ComponentEncoder::default()
+            .module(&module)
+            .and_then(|mut encoder| encoder.encode())
+            .unwrap_or_else(|error| panic!("{error:#}"))
     }
 
-    fn core(&self) -> String {
-        let texts = [&self.name, &self.version, &self.schema];
-        let mut place = 2048_u32;
-        let mut core = String::from(
+    fn core(&self, world: WorldId) -> String {
+        let mut guest = self.clone();
+        let texts = [&self.name, &self.version, &self.schema].map(|text| guest.text(text));
+        let mut core = guest.imports(world);
+        core.push_str(
             r#"
-            (import "fleet:host/config@0.1.0" "get" (func $config (param i32)))
-            (import "fleet:host/clock@0.1.0" "now" (func $clock (param i32)))
             (memory (export "memory") 1)
             (global $free (mut i32) (i32.const 32768))
             (func (export "cabi_realloc") (param i32 i32 i32 i32) (result i32)
@@ -94,41 +178,113 @@ impl Guest {
             "#,
         );
         // result<description>: 0 = ok, then at 4 the record. `reads` is the one schema at 1016.
-        let mut words = vec![0_u32];
-        for text in texts {
-            words.extend([place, u32::try_from(text.len()).unwrap()]);
-            writeln!(
-                core,
-                "(data (i32.const {place}) \"{}\")",
-                escaped(text.as_bytes())
-            )
-            .unwrap();
-            place += u32::try_from(text.len()).unwrap().next_multiple_of(8);
+        let [name, version, schema] = texts;
+        let attributes = self.attribute.unwrap_or(Text { at: 0, length: 0 });
+        let words: Vec<u8> = [0]
+            .into_iter()
+            .chain([name.at, name.length, version.at, version.length])
+            .chain([1, 1_016, 1, schema.at, schema.length])
+            .chain([attributes.at, attributes.length])
+            .flat_map(u32::to_le_bytes)
+            .collect();
+        for (at, bytes) in [(TEXTS, &guest.texts), (1_016, &vec![1]), (1_024, &words)] {
+            writeln!(core, "(data (i32.const {at}) \"{}\")", escaped(bytes)).unwrap();
         }
-        words.splice(5..5, [1, 1016, 1]);
-        let bytes: Vec<u8> = words.iter().flat_map(|word| word.to_le_bytes()).collect();
-        writeln!(
-            core,
-            "(data (i32.const 1016) \"\\01\")\n(data (i32.const 1024) \"{}\")",
-            escaped(&bytes)
-        )
-        .unwrap();
-        for (name, params) in EXPORTS {
+        guest.exports(world, &mut core);
+        format!("(module {core})")
+    }
+
+    /// What the bodies call, under its short name.
+    fn imports(&self, world: WorldId) -> String {
+        let mut core = String::new();
+        for (interface, function) in functions(&CONTRACT.worlds[world].imports) {
+            let short = interface
+                .rsplit('/')
+                .next()
+                .and_then(|name| name.split('@').next())
+                .unwrap();
+            let name = &function.name;
+            let call = format!("${short}.{name}");
+            let mut words = self
+                .bodies
+                .values()
+                .flat_map(|body| body.split_whitespace());
+            if words.any(|word| word == call) {
+                let signature = signature(function, AbiVariant::GuestImport);
+                writeln!(
+                    core,
+                    "(import \"{interface}\" \"{name}\" (func ${short}.{name} {signature}))"
+                )
+                .unwrap();
+            }
+        }
+        core
+    }
+
+    fn exports(&self, world: WorldId, core: &mut String) {
+        let mut unused: Vec<&str> = self.bodies.keys().copied().collect();
+        for (interface, function) in functions(&CONTRACT.worlds[world].exports) {
+            let name = function.name.as_str();
+            unused.retain(|body| *body != name);
             let default = if name == "describe" {
                 "i32.const 1024"
             } else {
                 ZERO
             };
             let body = self.bodies.get(name).map_or(default, String::as_str);
+            let signature = signature(function, AbiVariant::GuestExport);
             writeln!(
                 core,
-                "(func ${name} (export \"fleet:backend/driver@0.1.0#{name}\") (param {params}) (result i32)
+                "(func ${name} (export \"{interface}#{name}\") {signature}
                     (local $at i32) (local $length i32) {body})"
             )
             .unwrap();
         }
-        core
+        assert!(unused.is_empty(), "no exports: {unused:?}");
     }
+}
+
+fn world(name: &str) -> WorldId {
+    let mut worlds = CONTRACT.worlds.iter();
+    worlds.find(|(_, world)| world.name == name).unwrap().0
+}
+
+/// The functions of a world's interfaces, each with the interface's name.
+fn functions<'a>(
+    items: impl IntoIterator<Item = (&'a wit_parser::WorldKey, &'a WorldItem)>,
+) -> Vec<(String, &'static Function)> {
+    let interfaces = items.into_iter().filter_map(|(_, item)| match item {
+        WorldItem::Interface { id, .. } => Some(*id),
+        _ => None,
+    });
+    interfaces
+        .flat_map(|id| {
+            let functions = CONTRACT.interfaces[id].functions.values();
+            functions.map(move |function| (CONTRACT.id_of(id).unwrap(), function))
+        })
+        .collect()
+}
+
+/// A function's core type as WAT has it: `(param i32) (result i32)`.
+fn signature(function: &Function, variant: AbiVariant) -> String {
+    let types = |keyword: &str, types: &[WasmType]| {
+        let names = types.iter().map(|wasm| match wasm {
+            WasmType::I32 | WasmType::Pointer | WasmType::Length => "i32",
+            WasmType::I64 | WasmType::PointerOrI64 => "i64",
+            WasmType::F32 => "f32",
+            WasmType::F64 => "f64",
+        });
+        match names.collect::<Vec<_>>().join(" ") {
+            none if none.is_empty() => none,
+            names => format!("({keyword} {names})"),
+        }
+    };
+    let signature = CONTRACT.wasm_signature(variant, function);
+    format!(
+        "{} {}",
+        types("param", &signature.params),
+        types("result", &signature.results)
+    )
 }
 
 /// A body that calls an import whose answer is a text, and tells it or the refusal's message.

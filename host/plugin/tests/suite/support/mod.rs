@@ -12,12 +12,14 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_capability::{Redactor, SecretValue};
+use fleet_model::driver::{Handle, Workload};
 use fleet_model::plugin::{Plugin, PluginState};
 use fleet_model::{Attempt, Generation, ItemKey, Name, NodeId, Op, Verb, WorkloadId};
 use fleet_plugin::{
-    CompileCommand, Driver, Drivers, Grants, PluginHost, PluginHostOptions, VerifyOptions,
+    Ceiling, CompileCommand, Driver, Drivers, Grants, PluginHost, PluginHostOptions, VerifyOptions,
 };
-use fleet_seam::SystemClock;
+use fleet_seam::{Clock, SystemClock};
 use tempfile::TempDir;
 
 pub(crate) use guest::Guest;
@@ -28,12 +30,18 @@ pub(crate) struct Machine {
     root: TempDir,
     /// The text of its grants file.
     pub(crate) grants: String,
+    /// The text of its owner's ceiling.
+    pub(crate) ceiling: Option<String>,
     /// The operator's settings.
     pub(crate) settings: BTreeMap<Name, serde_json::Value>,
     /// What compiles for it.
     pub(crate) compile: CompileCommand,
     /// What stands in for programs.
     pub(crate) processes: Arc<FakeProcesses>,
+    /// Knows the secrets in use.
+    pub(crate) redactor: Redactor,
+    /// Its time.
+    pub(crate) clock: Arc<dyn Clock>,
 }
 
 impl Machine {
@@ -43,13 +51,23 @@ impl Machine {
         Self {
             root,
             grants: String::new(),
+            ceiling: None,
             settings: BTreeMap::new(),
             compile: CompileCommand {
                 program: compiler(),
                 args: Vec::new(),
             },
             processes: Arc::new(FakeProcesses::default()),
+            redactor: Redactor::default(),
+            clock: Arc::new(SystemClock),
         }
+    }
+
+    /// From now on this is the value of a secret in use.
+    pub(crate) fn secret(&self, value: &str) {
+        let value = SecretValue::new(value.as_bytes().to_vec());
+        let known = BTreeMap::from([("canary".parse().unwrap(), vec![value])]);
+        self.redactor.know(&known);
     }
 
     pub(crate) fn folder(&self) -> PathBuf {
@@ -58,6 +76,15 @@ impl Machine {
 
     pub(crate) fn cache(&self) -> PathBuf {
         self.root.path().join("data/plugins/cache")
+    }
+
+    /// The copies of components it keeps.
+    pub(crate) fn copies(&self) -> Vec<String> {
+        let folder = self.root.path().join("data/plugins/store");
+        let files = fs::read_dir(folder).unwrap();
+        files
+            .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .collect()
     }
 
     pub(crate) fn grants_path(&self) -> PathBuf {
@@ -83,11 +110,15 @@ impl Machine {
             cache: None,
             grants: Grants::parse("grants.toml", &self.grants).unwrap(),
             grants_path: self.grants_path(),
-            ceiling: None,
+            ceiling: self
+                .ceiling
+                .as_ref()
+                .map(|text| toml::from_str::<Ceiling>(text).unwrap()),
             settings: self.settings.clone(),
             compile: self.compile.clone(),
             processes: self.processes.clone(),
-            clock: Arc::new(SystemClock),
+            redactor: self.redactor.clone(),
+            clock: self.clock.clone(),
             node_name: "here".to_owned(),
         })
         .unwrap();
@@ -136,6 +167,39 @@ pub(crate) fn workload_id() -> WorkloadId {
     WorkloadId::new(1_000, 7)
 }
 
+pub(crate) fn item() -> ItemKey {
+    ItemKey::workload(workload_id())
+}
+
+/// One of many items.
+pub(crate) fn item_of(number: u32) -> ItemKey {
+    ItemKey::workload(WorkloadId::new(2_000, number.into()))
+}
+
+pub(crate) fn handle() -> Handle {
+    Handle {
+        schema: 1,
+        opaque: vec![7; 100],
+    }
+}
+
+/// The workload of `workload_id`.
+pub(crate) fn workload(command: &[&str], config: serde_json::Value) -> Workload {
+    Workload {
+        id: workload_id(),
+        name: "web".parse().unwrap(),
+        node: node_id(),
+        generation: Generation(3),
+        command: command.iter().map(|&word| word.to_owned()).collect(),
+        env: BTreeMap::from([("A".to_owned(), "1".to_owned())]),
+        secrets: BTreeMap::new(),
+        limits: Default::default(),
+        ports: vec![],
+        labels: BTreeMap::new(),
+        config,
+    }
+}
+
 pub(crate) fn node_id() -> NodeId {
     NodeId::new(1_000, 8)
 }
@@ -147,6 +211,14 @@ pub(crate) fn op(verb: Verb) -> Op {
         attempt: Attempt(1),
         verb,
         call: String::new(),
+    }
+}
+
+/// The same for one of many items.
+pub(crate) fn op_of(number: u32, verb: Verb) -> Op {
+    Op {
+        item: item_of(number),
+        ..op(verb)
     }
 }
 

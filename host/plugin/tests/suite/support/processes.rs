@@ -2,8 +2,10 @@
 
 use std::collections::BTreeMap;
 use std::sync::Mutex;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 
 use async_trait::async_trait;
+use bytes::Bytes;
 use fleet_capability::{
     Caller, Launcher, ListedProcess, Open, Prepared, ProcessState, ProcessStatus, Processes,
     Request, Source,
@@ -16,6 +18,12 @@ use futures::StreamExt;
 pub(crate) struct FakeProcesses {
     /// `prepare workload/…@3.1:create`, and so on.
     pub(crate) calls: Mutex<Vec<String>>,
+    /// What `prepare` was asked for.
+    pub(crate) requests: Mutex<Vec<Request>>,
+    /// While set, a look never ends.
+    pub(crate) hangs: AtomicBool,
+    /// How many looks hang.
+    pub(crate) hanging: AtomicUsize,
 }
 
 impl FakeProcesses {
@@ -50,6 +58,7 @@ impl Processes for FakeProcesses {
             "{} prepare {op} {} {:?}",
             caller.plugin, request.launcher, request.command
         ));
+        self.requests.lock().unwrap().push(request.clone());
         Ok(Prepared {
             reference: format!("{}/{}.{}", request.workload, op.generation, op.attempt),
             kill_target: None,
@@ -85,7 +94,22 @@ impl Processes for FakeProcesses {
         Ok(())
     }
 
+    async fn send(
+        &self,
+        caller: &Caller,
+        op: &Op,
+        reference: &str,
+        bytes: Bytes,
+    ) -> Result<(), Error> {
+        self.note(format!("{} send {op} {reference} {bytes:?}", caller.plugin));
+        Ok(())
+    }
+
     async fn inspect(&self, _: &Caller, _: &str) -> Result<ProcessStatus, Error> {
+        if self.hangs.load(Ordering::SeqCst) {
+            self.hanging.fetch_add(1, Ordering::SeqCst);
+            std::future::pending::<()>().await;
+        }
         Ok(running())
     }
 

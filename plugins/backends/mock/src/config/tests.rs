@@ -9,6 +9,19 @@ fn parse(document: &Value) -> Result<Config, String> {
     Ok(config)
 }
 
+const CALLS: [(&str, Call); 10] = [
+    ("create", Call::Create),
+    ("start", Call::Start),
+    ("stop", Call::Stop),
+    ("kill", Call::Kill),
+    ("destroy", Call::Destroy),
+    ("inspect", Call::Inspect),
+    ("recover", Call::Recover),
+    ("watch", Call::Watch),
+    ("logs", Call::Logs),
+    ("send", Call::Send),
+];
+
 fn accepted() -> Vec<Value> {
     let mut documents = vec![
         json!({}),
@@ -32,10 +45,14 @@ fn accepted() -> Vec<Value> {
     ] {
         documents.push(json!({"start_error": {"kind": kind}}));
     }
-    for fault in ["trap", "spin", "allocate", "hang", "internal", "garbage"] {
-        for call in [
-            "create", "start", "stop", "kill", "destroy", "inspect", "recover", "watch", "logs",
-        ] {
+    for (name, _) in CALLS {
+        let key = format!("{name}_error");
+        documents.push(json!({ key: {"kind": "exhausted", "attempts": 1} }));
+    }
+    for fault in [
+        "trap", "spin", "allocate", "hang", "internal", "garbage", "flood",
+    ] {
+        for (call, _) in CALLS {
             documents.push(json!({"fault": fault, "fault_in": call}));
         }
     }
@@ -56,6 +73,7 @@ fn refused() -> Vec<Value> {
         json!({"run_ms": 1, "exit_signal": "SIGTERM"}),
         json!({"run_ms": 1, "exit_signal": "WINCH"}),
         json!({"ignore_stop": 1}),
+        json!({"list_error": {"kind": "other"}}),
         json!({"start_error": "unavailable"}),
         json!({"start_error": {}}),
         json!({"start_error": {"kind": "not_found"}}),
@@ -116,7 +134,7 @@ fn a_config_reads_back_as_it_was_written() {
 #[test]
 fn a_refusal_may_end_with_the_attempts() {
     let config = parse(&json!({"start_error": {"kind": "unavailable", "attempts": 2}})).unwrap();
-    let refusal = config.start_error.unwrap();
+    let refusal = config.refusal(Call::Start).unwrap();
     for (attempt, fails) in [(1, true), (2, true), (3, false)] {
         assert_eq!(refusal.at(attempt).is_err(), fails, "attempt {attempt}");
     }
@@ -125,4 +143,19 @@ fn a_refusal_may_end_with_the_attempts() {
         (error.kind, error.code.as_str()),
         (ErrorKind::Unavailable, "planned")
     );
+}
+
+#[test]
+fn each_call_is_refused_by_its_own_key() {
+    for (name, call) in CALLS {
+        let key = format!("{name}_error");
+        let config = parse(&json!({ key: {"kind": "other"} })).unwrap();
+        for (_, other) in CALLS {
+            assert_eq!(
+                config.refusal(other).is_some(),
+                other == call,
+                "{name} {other:?}"
+            );
+        }
+    }
 }

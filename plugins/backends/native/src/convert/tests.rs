@@ -1,7 +1,8 @@
-use fleet_sdk::driver::Exit;
+use fleet_sdk::driver::{Exit, Limits};
 use fleet_sdk::{Attributes, ErrorKind};
 
 use super::*;
+use crate::config::Stdin;
 
 fn pairs(list: &[(&str, &str)]) -> Attributes {
     list.iter()
@@ -19,6 +20,12 @@ fn workload(command: &[&str]) -> Workload {
         ports: Vec::new(),
         labels: pairs(&[("tier", "front")]),
         config: "{}".to_owned(),
+        limits: Limits {
+            cpu_millis: Some(500),
+            memory_bytes: None,
+            processes: None,
+            attributes: Vec::new(),
+        },
         attributes: Vec::new(),
     }
 }
@@ -44,12 +51,14 @@ fn exit(code: i32, signal: Option<&str>) -> Exit {
 fn a_workload_becomes_a_request() {
     let config = Config {
         launcher: "python".to_owned(),
+        stdin: Stdin::Null,
     };
     let request = request(workload(&["echo", "a b"]), config).unwrap();
     assert_eq!(request.launcher, "python");
     assert_eq!(request.workload, "wl_1");
     assert_eq!(request.command, ["echo", "a b"]);
     assert_eq!(request.env, pairs(&[("PORT_HTTP", "8080")]));
+    assert_eq!(request.attributes, pairs(&[("stdin", "null")]));
 }
 
 #[test]

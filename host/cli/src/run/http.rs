@@ -1,0 +1,87 @@
+//! Serves the API over HTTP/1.1, with a bound on everything a client may keep open by being slow.
+//!
+//! * A request's head, and each piece of its body, must come within a time. A kept connection that
+//!   asks nothing for that long is closed; clients dial again.
+//! * So many connections at once; more wait at the door, and that is said once in a while. An answer
+//!   that goes on (events, logs, packets) keeps its connection for as long as somebody reads.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use axum::Router;
+use fleet_seam::Clock;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::conn::auto::Builder;
+use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::service::TowerToHyperService;
+use tokio::net::TcpListener;
+use tokio::sync::Semaphore;
+use tokio_util::sync::CancellationToken;
+use tower_http::timeout::RequestBodyTimeoutLayer;
+
+/// How long a request's head, or the next piece of its body, may take.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Connections at once. Each takes a file; most systems allow a process 1,024 of them.
+const CONNECTIONS: usize = 512;
+
+/// How long to wait after a connection could not be accepted: for lack of files, mostly.
+const PAUSE: Duration = Duration::from_millis(200);
+
+/// Serves until `stop`, then lets what is under way end.
+pub(super) async fn serve(
+    listener: TcpListener,
+    router: Router,
+    clock: Arc<dyn Clock>,
+    stop: CancellationToken,
+) {
+    let router = router.layer(RequestBodyTimeoutLayer::new(PATIENCE));
+    let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let graceful = GracefulShutdown::new();
+    let mut builder = Builder::new(hyper_util::rt::TokioExecutor::new()).http1_only();
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(PATIENCE);
+    let mut is_said = false;
+    loop {
+        if places.available_permits() == 0 && !std::mem::replace(&mut is_said, true) {
+            tracing::warn!(
+                connections = CONNECTIONS,
+                "as many connections as may are open; more wait until one is closed"
+            );
+        }
+        let place = tokio::select! {
+            place = places.clone().acquire_owned() => place,
+            () = stop.cancelled() => break,
+        };
+        let Ok(place) = place else { break };
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            () = stop.cancelled() => break,
+        };
+        let stream = match accepted {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "a connection could not be accepted");
+                clock.sleep(PAUSE).await;
+                continue;
+            }
+        };
+        is_said = is_said && places.available_permits() == 0;
+        // Small answers should not wait for more to come.
+        let _ = stream.set_nodelay(true);
+        let service = TowerToHyperService::new(router.clone());
+        let connection = builder
+            .serve_connection_with_upgrades(TokioIo::new(stream), service)
+            .into_owned();
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            // A client that breaks off is its own affair.
+            let _ = connection.await;
+            drop(place);
+        });
+    }
+    drop(listener);
+    graceful.shutdown().await;
+}

@@ -1,0 +1,5 @@
+//! The least that would do the same on this machine.
+
+pub(crate) mod bare;
+pub(crate) mod engine;
+pub(crate) mod spawn;

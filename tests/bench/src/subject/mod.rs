@@ -1,0 +1,6 @@
+//! The product.
+
+pub(crate) mod copies;
+pub(crate) mod host;
+pub(crate) mod plugins;
+pub(crate) mod workload;
