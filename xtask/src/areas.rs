@@ -227,7 +227,7 @@ fn with_cargo_test(workspace: &Workspace, selection: &[&str]) -> Result<Tested, 
 }
 
 /// Tells tests where the built host and components are.
-fn test_environment<'command>(
+pub(crate) fn test_environment<'command>(
     workspace: &Workspace,
     command: &'command mut Command,
 ) -> &'command mut Command {

@@ -17,6 +17,7 @@ mod build;
 mod generate;
 mod run;
 mod slow;
+mod soak;
 mod test;
 mod tools;
 mod workspace;
@@ -49,12 +50,13 @@ impl From<String> for Failure {
     }
 }
 
-const COMMANDS: [&Command; 5] = [
+const COMMANDS: [&Command; 6] = [
     &build::COMMAND,
     &run::COMMAND,
     &test::COMMAND,
     &generate::COMMAND,
     &bench::COMMAND,
+    &soak::COMMAND,
 ];
 
 fn main() -> ExitCode {

@@ -139,7 +139,7 @@ impl Cpu {
                 .ok_or_else(|| wasmtime::Error::new(CpuSpent))?;
             self.used += 1;
         }
-        if self.used <= FREE_TICKS {
+        if self.used < FREE_TICKS {
             return Ok(UpdateDeadline::Yield(1));
         }
         let (turns, turn) = (self.turns.clone(), self.turn.clone());
@@ -194,7 +194,7 @@ mod tests {
         let hog = || Cpu::new(1_000, Arc::default(), turns.clone());
         let (mut first, mut second) = (hog(), hog());
         for cpu in [&mut first, &mut second] {
-            for _ in 0..FREE_TICKS {
+            for _ in 1..FREE_TICKS {
                 assert!(matches!(cpu.tick().unwrap(), UpdateDeadline::Yield(1)));
             }
         }

@@ -62,16 +62,19 @@ async fn whoever_stops_waiting_leaves_the_bell_to_the_next() {
     let folder = tempfile::tempdir().unwrap();
     let (workspaces, workload) = workspaces(folder.path());
     let spools = LocalSpools::open(&workspaces, Arc::new(SimClock::new(1))).unwrap();
+    let mut left = 0;
     for _ in 0..50 {
         ring(&workspaces, workload);
-        {
+        let asked = {
             let mut dropped = std::pin::pin!(spools.changed());
-            let _ = futures::poll!(&mut dropped);
+            futures::poll!(&mut dropped)
+        };
+        if asked.is_pending() {
+            left += 1;
+            assert_eq!(changed(&spools).await, [workload]);
         }
-        tokio::task::yield_now().await;
-        let told = changed(&spools).await;
-        assert_eq!(told, [workload]);
     }
+    assert!(left > 0, "somebody stopped waiting");
 }
 
 #[tokio::test]

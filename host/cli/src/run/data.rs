@@ -73,18 +73,36 @@ impl DataFolder {
     }
 
     /// The key that secrets are sealed with, as text: from the service manager's credential where
-    /// there is one, else from a file of its own, made if there is none. Never printed. A backup of
-    /// the database without it opens nothing.
-    pub(super) fn sealing_key(&self, entropy: &dyn Entropy) -> Result<Zeroizing<String>, Failure> {
+    /// there is one, else from a file of its own; nothing where there is none. Never printed. A backup
+    /// of the database without it opens nothing.
+    pub(super) fn sealing_key(&self) -> Result<Option<Zeroizing<String>>, Failure> {
         if let Some(folder) = std::env::var_os(CREDENTIALS) {
             let file = Path::new(&folder).join(SEALING_CREDENTIAL);
             match std::fs::read_to_string(&file) {
-                Ok(text) => return Ok(Zeroizing::new(text.trim().to_owned())),
+                Ok(text) => return Ok(Some(Zeroizing::new(text))),
                 Err(error) if error.kind() == ErrorKind::NotFound => {}
                 Err(error) => return Err(unusable(&file, &error)),
             }
         }
+        let file = self.path.join(SEALING_KEY);
+        match std::fs::read_to_string(&file) {
+            Ok(text) => Ok(Some(Zeroizing::new(text))),
+            Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(unusable(&file, &error)),
+        }
+    }
+
+    /// Makes the sealing key.
+    pub(super) fn new_sealing_key(
+        &self,
+        entropy: &dyn Entropy,
+    ) -> Result<Zeroizing<String>, Failure> {
         self.secret(SEALING_KEY, entropy).map(Zeroizing::new)
+    }
+
+    /// Where the sealing key is kept.
+    pub(super) fn sealing_key_file(&self) -> PathBuf {
+        self.path.join(SEALING_KEY)
     }
 
     /// 256 random bits in a file of their own.

@@ -6,8 +6,8 @@ use std::sync::Arc;
 
 use fleet_capability::{LocalProcesses, LocalSpools, Redactor, ShimCommand};
 use fleet_controller::{Controller, ControllerOptions, ControllerState, OpenError, SealingKey};
-use fleet_model::Name;
 use fleet_model::plugin::{Plugin, PluginState};
+use fleet_model::{Error, Name};
 use fleet_node::state::Identity;
 use fleet_node::{Node, NodeOptions, NodeState, Readiness, SecretDesk, machine_boot_id};
 use fleet_plugin::{CompileCommand, Drivers as _, PluginHost, PluginHostOptions};
@@ -15,9 +15,8 @@ use fleet_protocol::transport::{MemoryListener, memory};
 use fleet_seam::{Clock, Entropy, Ids};
 use fleet_store::sqlite::Sqlite;
 use fleet_store::{Options, State, Store, StoreError};
-use zeroize::Zeroizing;
 
-use super::data::{CONTROLLER_DB, NODE_DB};
+use super::data::{CONTROLLER_DB, DataFolder, NODE_DB};
 use super::grants::Granted;
 use crate::config::Settings;
 use crate::failure::{Exit, Failure, chain};
@@ -33,14 +32,6 @@ pub(super) struct Seams {
     pub(super) entropy: Arc<dyn Entropy>,
 }
 
-/// What only this host may know.
-pub(super) struct Keys {
-    /// Opens the API.
-    pub(super) token: String,
-    /// Seals secrets, as text.
-    pub(super) sealing: Zeroizing<String>,
-}
-
 /// All parts, not yet running.
 pub(super) struct Parts {
     pub(super) controller: Controller,
@@ -54,12 +45,13 @@ pub(super) struct Parts {
 /// Opens everything there is in the data folder.
 pub(super) async fn open(
     settings: &Settings,
-    data: &Path,
+    folder: &DataFolder,
     plugins: &Path,
     granted: &Granted,
-    keys: Keys,
+    token: String,
     seams: &Seams,
 ) -> Result<Parts, Failure> {
+    let data = folder.path();
     let Seams { clock, entropy } = seams.clone();
     let ids = Ids::new(clock.clone(), entropy.clone());
     let name = node_name();
@@ -102,10 +94,9 @@ pub(super) async fn open(
     })?;
     let boot = machine_boot_id()?;
 
-    let Keys { token, sealing } = keys;
     let mut options = ControllerOptions::new(token, env!("CARGO_PKG_VERSION"));
     options.boot.clone_from(&boot);
-    options.sealing_key = SealingKey::from_text(&sealing);
+    options.sealing_key = sealing_key(folder, &controller_store, entropy.as_ref())?;
     options.heartbeat_ms = u64::try_from(settings.heartbeat.as_millis()).unwrap_or(u64::MAX);
     let controller = Controller::open(
         controller_store.clone(),
@@ -141,6 +132,25 @@ pub(super) async fn open(
         plugins,
         listener,
     })
+}
+
+/// The key that seals secrets. A new one is made where nothing is sealed yet; in place of a lost one
+/// it would open nothing, and hide that it is lost.
+fn sealing_key(
+    folder: &DataFolder,
+    controller: &Store<ControllerState>,
+    entropy: &dyn Entropy,
+) -> Result<Result<SealingKey, Error>, Failure> {
+    let text = match folder.sealing_key()? {
+        Some(text) => text,
+        None if controller.snapshot().state.has_secrets() => {
+            let file = folder.sealing_key_file();
+            let why = format!("there is no file {}", file.display());
+            return Ok(Err(SealingKey::missing(why)));
+        }
+        None => folder.new_sealing_key(entropy)?,
+    };
+    Ok(SealingKey::from_text(&text))
 }
 
 /// The one database remembers what the other has done: one of them lost, or put back alone, would

@@ -20,7 +20,7 @@ use tokio::sync::watch;
 use super::data::DataFolder;
 use super::grants;
 use super::listen;
-use super::parts::{self, Keys, Seams};
+use super::parts::{self, Seams};
 use super::running::{Running, settled};
 use super::screen::{Screen, stopping};
 use super::signals::Stop;
@@ -76,20 +76,8 @@ async fn live(settings: &Settings, context: &mut Context) -> Result<(), Failure>
         .local_addr()
         .map_err(|error| Failure::io("cannot listen", &error))?;
     let token = data.token(&*seams.entropy)?;
-    let sealing = data.sealing_key(&*seams.entropy)?;
     let granted = grants::find(settings.grants.as_deref(), data.path(), plugins)?;
-    let parts = parts::open(
-        settings,
-        data.path(),
-        plugins,
-        &granted,
-        Keys {
-            token: token.clone(),
-            sealing,
-        },
-        &seams,
-    )
-    .await?;
+    let parts = parts::open(settings, &data, plugins, &granted, token.clone(), &seams).await?;
 
     let url = format!("http://{address}");
     let client = own_client(&url, token)?;

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 /// chance: how often it will end again nobody knows.
 pub(crate) fn is_settled(workload: &Workload) -> bool {
     let state = workload.state;
-    matches!(state, WorkloadState::Running | WorkloadState::Restarting) || state.has_ended()
+    matches!(state, WorkloadState::Running) || state.has_ended()
 }
 
 /// It as a line, and a line for each port.
@@ -43,10 +43,7 @@ pub(crate) fn verdict(workload: &Workload) -> Result<(), Failure> {
     match (workload.state, workload.exit_code) {
         (WorkloadState::Exited, Some(0)) => Ok(()),
         (WorkloadState::Exited, Some(code)) => {
-            let how = match workload.attributes.get("signal") {
-                Some(signal) => format!("was ended by signal {signal}"),
-                None => format!("exited with code {code}"),
-            };
+            let how = how_it_ended(workload, code);
             Err(Failure::failed(format!("{name} {how}{because}")).help(look))
         }
         (WorkloadState::Exited, None) => {
@@ -62,6 +59,21 @@ pub(crate) fn verdict(workload: &Workload) -> Result<(), Failure> {
         ))
         .help(look)),
         _ => Ok(()),
+    }
+}
+
+fn how_it_ended(workload: &Workload, code: i32) -> String {
+    let attribute = |name| workload.attributes.get(name).map(String::as_str);
+    match (attribute("oom"), workload.spec.limits.memory) {
+        (Some("true"), Some(limit)) => {
+            return format!("was ended: it needed more memory than its limit of {limit}");
+        }
+        (Some("true"), None) => return "was ended: there was no memory left for it".to_owned(),
+        _ => {}
+    }
+    match attribute("signal") {
+        Some(signal) => format!("was ended by signal {signal}"),
+        None => format!("exited with code {code}"),
     }
 }
 
@@ -105,6 +117,17 @@ mod tests {
     }
 
     #[test]
+    fn waiting_ends_where_it_runs_or_has_ended_once() {
+        let settled = |state: &WorkloadState| is_settled(&workload(json!({"state": state})));
+        let words: Vec<_> = WorkloadState::ALL
+            .iter()
+            .filter(|state| settled(state))
+            .map(|state| state.as_str())
+            .collect();
+        assert_eq!(words, ["running", "restarting", "exited", "failed", "lost"]);
+    }
+
+    #[test]
     fn every_bad_end_says_why_and_where_to_look() {
         let error = json!({"kind": "denied", "code": "no-launcher", "message": "no launcher allows it; add:\n  [x]"});
         for (fields, message, help) in [
@@ -117,6 +140,14 @@ mod tests {
                 json!({"state": "exited", "exit_code": 137, "attributes": {"signal": "KILL"}}),
                 "web was ended by signal KILL",
                 "logs web",
+            ),
+            (
+                json!({
+                    "state": "exited", "exit_code": 137, "attributes": {"signal": "KILL", "oom": "true"},
+                    "spec": {"command": ["x"], "limits": {"memory": "64MiB"}},
+                }),
+                "web was ended: it needed more memory than its limit of 64MiB",
+                "show web",
             ),
             (
                 json!({"state": "failed", "message": "no such program"}),

@@ -19,7 +19,7 @@ pub(crate) async fn run(
 }
 
 fn verdict(trial: &Trial) -> Result<(), Failure> {
-    if trial.admitted {
+    if !trial.spec.command.is_empty() {
         return Ok(());
     }
     let why = match trial.reasons.len() {
