@@ -89,7 +89,7 @@ struct Unknown<'a> {
 
 /// The unknown word and the known ones, out of serde's words for it.
 fn unknown(message: &str) -> Option<Unknown<'_>> {
-    let (what, rest) = [("key", "unknown field `"), ("value", "unknown variance `")]
+    let (what, rest) = [("key", "unknown field `"), ("value", "unknown variant `")]
         .into_iter()
         .find_map(|(what, start)| Some((what, message.strip_prefix(start)?)))?;
     let (word, rest) = rest.split_once('`')?;

@@ -41,13 +41,16 @@ enum Answer {
 /// Runs a command against a host that answers so, once each.
 fn ran(args: &[&str], input: &[u8], answers: Vec<Answer>) -> Ran {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let server = format!("http://{}", listener.local_addr().unwrap());
+    let address = listener.local_addr().unwrap();
     let serving: JoinHandle<Vec<Asked>> = std::thread::spawn(move || {
-        let served = answers.into_iter().map(|answer| serve(&listener, answer));
-        served.collect()
+        let mut answers = answers.into_iter();
+        answers
+            .by_ref()
+            .map_while(|answer| serve(&listener, answer))
+            .collect()
     });
     let mut child = Command::new(env!("CARGO_BIN_EXE_fleet-host"))
-        .args(["--server", &server])
+        .args(["--server", &format!("http://{address}")])
         .args(args)
         .env_clear()
         .env("HOME", "/nowhere")
@@ -60,6 +63,8 @@ fn ran(args: &[&str], input: &[u8], answers: Vec<Answer>) -> Ran {
     // A command that reads nothing may be gone already.
     let _ = child.stdin.take().unwrap().write_all(input);
     let output = child.wait_with_output().unwrap();
+    // Answers that nobody asked for are not waited for; where all were given, nobody listens.
+    drop(TcpStream::connect(address));
     Ran {
         code: output.status.code().unwrap(),
         stdout: String::from_utf8(output.stdout).unwrap(),
@@ -68,13 +73,14 @@ fn ran(args: &[&str], input: &[u8], answers: Vec<Answer>) -> Ran {
     }
 }
 
-fn serve(listener: &TcpListener, answer: Answer) -> Asked {
+/// Answers one request; none where the connection ends without one.
+fn serve(listener: &TcpListener, answer: Answer) -> Option<Asked> {
     let (mut stream, _) = listener.accept().unwrap();
-    let asked = read(&stream);
+    let asked = read(&stream)?;
     let (status, kind, body) = match answer {
         Answer::Json(status, value) => (status, "application/json", value.to_string()),
         Answer::Lines(text) => (200, "application/x-ndjson", text.to_owned()),
-        Answer::Lost => return asked,
+        Answer::Lost => return Some(asked),
     };
     write!(
         stream,
@@ -82,10 +88,10 @@ fn serve(listener: &TcpListener, answer: Answer) -> Asked {
         body.len()
     )
     .unwrap();
-    asked
+    Some(asked)
 }
 
-fn read(stream: &TcpStream) -> Asked {
+fn read(stream: &TcpStream) -> Option<Asked> {
     let mut reader = BufReader::new(stream);
     let mut head = Vec::new();
     loop {
@@ -104,12 +110,12 @@ fn read(stream: &TcpStream) -> Asked {
     let length = header("content-length").map_or(0, |length| length.parse().unwrap());
     let mut body = vec![0; length];
     reader.read_exact(&mut body).unwrap();
-    let line = head.first().unwrap();
-    Asked {
+    let line = head.first()?;
+    Some(Asked {
         line: line.strip_suffix(" HTTP/1.1").unwrap().to_owned(),
         key: header("idempotency-key"),
         body,
-    }
+    })
 }
 
 fn problem(status: u16, kind: &str, code: &str, detail: &str) -> Answer {

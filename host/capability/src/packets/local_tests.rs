@@ -46,7 +46,6 @@ async fn a_host_is_told_first_of_what_it_finds_and_then_of_each_bell() {
         let mut next = std::pin::pin!(spools.changed());
         assert!(futures::poll!(&mut next).is_pending());
         ring(&workspaces, workload);
-        ring(&workspaces, workload);
         let told = tokio::time::timeout(PATIENCE, next).await.unwrap();
         assert_eq!(told, [workload]);
     }

@@ -17,6 +17,9 @@ use super::SecretValue;
 /// Values shorter than this are not looked for: they would be found in every text.
 const SHORTEST_BYTES: usize = 4;
 
+/// Lines of a value shorter than this are not looked for one by one.
+const SHORTEST_LINE_BYTES: usize = 12;
+
 /// What stands where a value stood.
 const INSTEAD: &str = "***";
 
@@ -98,6 +101,13 @@ fn forms(value: &SecretValue) -> Vec<Zeroizing<Vec<u8>>> {
         return Vec::new();
     }
     let mut forms = vec![Zeroizing::new(bytes.to_vec())];
+    // A key of several lines is often printed line by line.
+    let lines = bytes.split(|byte| *byte == b'\n').map(<[u8]>::trim_ascii);
+    forms.extend(
+        lines
+            .filter(|line| line.len() >= SHORTEST_LINE_BYTES && line.len() < bytes.len())
+            .map(|line| Zeroizing::new(line.to_vec())),
+    );
     for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
         forms.push(Zeroizing::new(engine.encode(bytes).into_bytes()));
         forms.push(Zeroizing::new(engine.encode(value.expose()).into_bytes()));
@@ -145,6 +155,12 @@ mod tests {
             );
         }
         assert_eq!(redactor.text("nothing"), "nothing");
+    }
+
+    #[test]
+    fn a_value_of_several_lines_is_taken_out_line_by_line() {
+        let redactor = redactor("-----BEGIN KEY-----\nMIIEvQIBADANBgkq\nx\n-----END KEY-----\n");
+        assert_eq!(redactor.text("at MIIEvQIBADANBgkq x"), "at *** x");
     }
 
     #[test]

@@ -50,7 +50,7 @@ impl Attached {
             Ok(text) => FileContent::Text(text),
             Err(error) => FileContent::Base64(STANDARD.encode(error.as_bytes())),
         };
-        let executable = (mode & 0o100 == 1).then(|| "0755".parse::<FileMode>().ok());
+        let executable = (mode & 0o100 != 0).then(|| "0755".parse::<FileMode>().ok());
         Ok(FileSpec {
             content,
             mode: executable.flatten(),

@@ -80,7 +80,7 @@ impl SpecArgs {
             let is_same = |(key, _): &&(String, String)| key == variable;
             self.env.iter().find(is_same).map(|_| variable)
         });
-        if let Some(variable) = twice.filter(|text| text.is_empty()) {
+        if let Some(variable) = twice {
             return Err(Failure::usage(format!(
                 "--env and --secret both give `{variable}` a value"
             ))

@@ -52,10 +52,8 @@ pub(crate) async fn run(args: SetArgs, context: &mut Context) -> Result<(), Fail
 fn name(args: &SetArgs) -> Result<Name, Failure> {
     let help = "pipe it in, as in `fleet-host secret set NAME < FILE`, or run `fleet-host secret set NAME` and type it; the one flag is --exact";
     if !args.value.is_empty() {
-        let message = format!(
-            "a value is never taken from the command line: {:?}",
-            args.value
-        );
+        let message =
+            "a value is never taken from the command line, where other programs can read it";
         return Err(Failure::usage(message).help(help));
     }
     let rule =
@@ -77,7 +75,7 @@ fn typed(name: &Name) -> Result<Zeroizing<Vec<u8>>, Failure> {
 
 /// Without one line feed at the end: `echo` and editors add it, and hardly a secret has one.
 fn trimmed(mut value: Zeroizing<Vec<u8>>) -> Zeroizing<Vec<u8>> {
-    while value.last() == Some(&b'\n') {
+    if value.last() == Some(&b'\n') {
         value.pop();
     }
     value

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 /// chance: how often it will end again nobody knows.
 pub(crate) fn is_settled(workload: &Workload) -> bool {
     let state = workload.state;
-    matches!(state, WorkloadState::Running) || state.has_ended()
+    matches!(state, WorkloadState::Running | WorkloadState::Restarting) || state.has_ended()
 }
 
 /// It as a line, and a line for each port.

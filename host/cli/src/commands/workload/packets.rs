@@ -57,7 +57,7 @@ pub(super) fn print(entry: &PacketEntry, output: &mut Output) -> Result<(), Fail
     match (&entry.packet, &entry.gap) {
         _ if output.is_json() => output.json_line(entry),
         (Some(packet), _) => output.json_line(packet),
-        (None, Some(gap)) => output.text(&missing(gap)),
+        (None, Some(gap)) => output.warning(&missing(gap)),
         (None, None) => Ok(()),
     }
 }

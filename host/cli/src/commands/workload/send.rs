@@ -61,8 +61,8 @@ pub(crate) async fn run(args: SendArgs, context: &mut Context) -> Result<(), Fai
             })
         }
         Some(wait) => {
-            turn.send(&command).await?;
             let newest = client.newest_packet(&args.name).await?;
+            turn.send(&command).await?;
             let packet = turn.answer(newest, wait, &mut context.output).await?;
             print(&packet, &mut context.output)
         }
@@ -155,7 +155,7 @@ impl Turn<'_> {
 fn undelivered(error: ClientError, key: &IdempotencyKey) -> Failure {
     let may_have_arrived = error.is_away();
     let failure = Failure::from(error);
-    if may_have_arrived {
+    if !may_have_arrived {
         return failure;
     }
     failure.help(format!(

@@ -146,10 +146,7 @@ fn limits(spec: &WorkloadSpec) -> String {
 /// Each secret by its name, with where it goes.
 fn secrets(spec: &WorkloadSpec) -> Vec<String> {
     let env = spec.env.iter().filter_map(|(variable, value)| {
-        let name = value
-            .secret()
-            .map(ToString::to_string)
-            .or(value.text().map(str::to_owned))?;
+        let name = value.secret()?;
         Some(format!("{name} as {variable}"))
     });
     let files = spec

@@ -19,7 +19,7 @@ pub(crate) async fn run(
 }
 
 fn verdict(trial: &Trial) -> Result<(), Failure> {
-    if !trial.spec.command.is_empty() {
+    if trial.admitted {
         return Ok(());
     }
     let why = match trial.reasons.len() {
