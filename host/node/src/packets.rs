@@ -110,7 +110,7 @@ impl Pump {
                             return part;
                         }
                     }
-                    Ok(None) => self.rest(turn),
+                    Ok(None) => self.none(turn),
                     Err(error) => {
                         tracing::warn!(%workload, %error, "the packets of a workload cannot be read; they are looked at again when more come");
                         self.rest(turn);
@@ -164,6 +164,15 @@ impl Pump {
     fn rest(&self, turn: Turn) {
         if let Some(progress) = self.lock().known.get_mut(&turn.workload) {
             progress.heard = progress.heard.max(turn.rang);
+        }
+    }
+
+    /// It has no packets at all: it is gone, or never had any.
+    fn none(&self, turn: Turn) {
+        let mut inner = self.lock();
+        let is_quiet = |progress: &Progress| progress.rang == turn.rang;
+        if inner.known.get(&turn.workload).is_some_and(is_quiet) {
+            inner.known.remove(&turn.workload);
         }
     }
 

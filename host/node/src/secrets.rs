@@ -19,8 +19,9 @@ use fleet_protocol::message::SecretAnswer;
 use fleet_seam::Clock;
 use tokio::sync::{Notify, oneshot};
 
-/// How long the controller may take to answer.
-const PATIENCE: Duration = Duration::from_secs(5);
+/// How long the controller may take to answer: well below what a start as a whole may take, so that the
+/// last value can serve in its place.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Values of one secret that are kept out of texts: the newest, and the one before, which may still
 /// be in use.
@@ -157,14 +158,18 @@ impl SecretDesk {
             values.insert(name.clone(), value);
         }
         let mut inner = self.lock();
+        let mut is_new = false;
         for (name, value) in &values {
             let known = inner.known.entry(name.clone()).or_default();
             if known.first() != Some(value) {
+                is_new = true;
                 known.insert(0, value.clone());
                 known.truncate(REMEMBERED);
             }
         }
-        self.redactor.know(&inner.known);
+        if is_new {
+            self.redactor.know(&inner.known);
+        }
         Ok(values)
     }
 

@@ -387,7 +387,12 @@ impl Processes for LocalProcesses {
         let deadline = self.deadline();
         let parsed: Reference = reference.parse()?;
         let slot = Slot::of(&self.inner.workspaces, parsed);
-        if !self.blocking(move |_| Ok(slot.folder().exists())).await? {
+        let is_recorded = move |_: &Inner| {
+            slot.request()
+                .map(|request| request.is_some())
+                .map_err(|error| fault::storage("read", slot.folder(), &error))
+        };
+        if !self.blocking(is_recorded).await? {
             let strays = move |inner: &Inner| Ok(inner.end_strays(parsed)?.then_some(()));
             let ended = self.poll(deadline, strays).await?;
             return ended.ok_or_else(|| does_not_end(reference));

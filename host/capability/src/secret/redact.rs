@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::Arc;
 
-use aho_corasick::{AhoCorasick, MatchKind};
+use aho_corasick::{AhoCorasick, AhoCorasickKind, MatchKind};
 use arc_swap::ArcSwapOption;
 use base64::Engine as _;
 use base64::engine::general_purpose::{STANDARD, STANDARD_NO_PAD, URL_SAFE_NO_PAD};
@@ -19,6 +19,9 @@ const SHORTEST_BYTES: usize = 4;
 
 /// Lines of a value shorter than this are not looked for one by one.
 const SHORTEST_LINE_BYTES: usize = 12;
+
+/// Values longer than this are looked for as they are, and in no other form: each form takes memory.
+const LONGEST_DERIVED_BYTES: usize = 4 * 1024;
 
 /// What stands where a value stood.
 const INSTEAD: &str = "***";
@@ -42,6 +45,8 @@ impl Redactor {
             .then(|| {
                 AhoCorasick::builder()
                     .match_kind(MatchKind::LeftmostLongest)
+                    // The fastest kind would take hundreds of bytes of memory for each byte of a value.
+                    .kind(Some(AhoCorasickKind::ContiguousNFA))
                     .build(forms.iter().map(|form| form.as_slice()))
                     .ok()
             })
@@ -108,6 +113,9 @@ fn forms(value: &SecretValue) -> Vec<Zeroizing<Vec<u8>>> {
             .filter(|line| line.len() >= SHORTEST_LINE_BYTES && line.len() < bytes.len())
             .map(|line| Zeroizing::new(line.to_vec())),
     );
+    if bytes.len() > LONGEST_DERIVED_BYTES {
+        return forms;
+    }
     for engine in [&STANDARD, &STANDARD_NO_PAD, &URL_SAFE_NO_PAD] {
         forms.push(Zeroizing::new(engine.encode(bytes).into_bytes()));
         forms.push(Zeroizing::new(engine.encode(value.expose()).into_bytes()));

@@ -86,8 +86,15 @@ impl DataFolder {
         }
         let file = self.path.join(SEALING_KEY);
         match std::fs::read_to_string(&file) {
-            Ok(text) => Ok(Some(Zeroizing::new(text))),
+            Ok(text) => {
+                // A copy from elsewhere may have brought wider permissions along.
+                std::fs::set_permissions(&file, Permissions::from_mode(0o600))
+                    .map_err(|error| unusable(&file, &error))?;
+                Ok(Some(Zeroizing::new(text)))
+            }
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+            // What is no text is no key: the controller goes on without, and says so.
+            Err(error) if error.kind() == ErrorKind::InvalidData => Ok(Some(Zeroizing::default())),
             Err(error) => Err(unusable(&file, &error)),
         }
     }

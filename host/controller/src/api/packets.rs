@@ -140,8 +140,7 @@ impl Feed {
 
     /// What is there now, up to `limit`, and the number of the newest.
     async fn read(&mut self, limit: usize) -> Result<(Vec<Shown>, u64), Error> {
-        let row = self.row();
-        let (head, floor) = row.map_or((0, 0), |row| (row.head, row.floor));
+        let head = self.row().map_or(0, |row| row.head);
         if head <= self.after {
             return Ok((Vec::new(), head));
         }
@@ -156,6 +155,12 @@ impl Feed {
                     format!("the packets cannot be read now: {error}"),
                 )
             })?;
+        // Looked at after the entries were read: what was given up meanwhile is missing among them.
+        let floor = self.row().map_or(0, |row| row.floor);
+        let entries: Vec<_> = entries
+            .into_iter()
+            .filter(|(seq, ..)| *seq > floor)
+            .collect();
         let mut items = Vec::with_capacity(entries.len());
         let old = Gap::between(self.after, floor.saturating_add(1));
         items.extend(old.map(|gap| Shown {

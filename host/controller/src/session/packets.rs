@@ -41,7 +41,9 @@ pub(super) fn packets(
         let missing = Gap::between(row.head, row.base + packet.seq);
         if let Some(gap) = missing {
             tx.stream_append(&workload, gap.to, packet.at_ms, PacketEntry::Gap(gap));
-            row.add(gap.to, 0);
+            if let Some(through) = row.add(gap.to, 0) {
+                tx.stream_trim::<PacketEntry>(&workload, through);
+            }
         }
         let seq = row.base + packet.seq;
         let bytes = u64::try_from(packet.json.len()).unwrap_or(u64::MAX);

@@ -311,9 +311,13 @@ impl Executor {
         stage: Stage,
         intent: Option<&WorkloadIntent>,
     ) -> Result<(), Trouble> {
-        if let (Stage::Failed { .. } | Stage::Lost { .. }, Some(handle)) = (&stage, &run.handle) {
-            // A start that failed may have started all the same, and of a run that is lost something
-            // may be left: what is called over must not run.
+        if let (
+            Stage::Failed { .. } | Stage::Lost { .. } | Stage::Ended { exit: None },
+            Some(handle),
+        ) = (&stage, &run.handle)
+        {
+            // A start that failed, or whose answer was not waited for, may start it all the same; of a
+            // run that is lost something may be left: what is called over must not run.
             match self
                 .driver(run)?
                 .kill(&transition::op(record, run, Verb::Kill), handle)

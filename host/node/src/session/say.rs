@@ -40,6 +40,8 @@ pub(super) async fn say(
     trim(context, welcome.outbox).await?;
     let mut sent = welcome.outbox;
     let mut next_beat_ms = 0;
+    // Kept over the rounds: a read that another matter interrupts goes on.
+    let mut packets = std::pin::pin!(context.packets.next());
     loop {
         let now_ms = context.clock.boot_ms();
         if now_ms >= next_beat_ms {
@@ -68,7 +70,8 @@ pub(super) async fn say(
             Ok(()) = commits.changed() => {}
             () = std::future::ready(()), if is_behind => {}
             names = context.secrets.question() => sender.send(&NodeMessage::WantSecrets { names }).await?,
-            part = context.packets.next(), if !is_behind => {
+            part = &mut packets, if !is_behind => {
+                packets.set(context.packets.next());
                 let Part { item, spool, packets } = part;
                 sender.send(&NodeMessage::Packets { item, spool, packets }).await?;
             }

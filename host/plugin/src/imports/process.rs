@@ -37,6 +37,20 @@ impl CallState {
         Ok((processes, caller, self.op(&op.id)?))
     }
 
+    /// The same, for a process that is there: it must belong to the workload the op is about.
+    fn changing_of(
+        &mut self,
+        op: &common::Op,
+        reference: &str,
+    ) -> Result<(Arc<dyn Processes>, Caller, Op), Error> {
+        let (processes, caller, op) = self.changing(op)?;
+        let workload = reference.split_once('/').map(|(workload, _)| workload);
+        if workload.is_some_and(|workload| workload != op.item.key) {
+            return Err(foreign(&op));
+        }
+        Ok((processes, caller, op))
+    }
+
     /// Prepares a process of the workload this call is about. Limits and secrets are that one's,
     /// whatever the guest says.
     async fn prepare_process(
@@ -52,13 +66,7 @@ impl CallState {
         let rule = self.scope.permissions.launcher(&launcher)?.clone();
         let (processes, caller, op) = self.changing(op)?;
         if request.workload != op.item.key {
-            return Err(Error::denied(
-                "foreign-workload",
-                format!(
-                    "this call is about `{}`: a process for another workload needs a call of its own",
-                    op.item
-                ),
-            ));
+            return Err(foreign(&op));
         }
         let workload = request
             .workload
@@ -105,6 +113,16 @@ impl CallState {
     }
 }
 
+fn foreign(op: &Op) -> Error {
+    Error::denied(
+        "foreign-workload",
+        format!(
+            "this call is about `{}`: a process of another workload needs a call of its own",
+            op.item
+        ),
+    )
+}
+
 impl Host for CallState {
     async fn facilities(&mut self) -> Answer<Attributes> {
         answer(self.processes().map(|(processes, _)| {
@@ -128,13 +146,13 @@ impl Host for CallState {
     }
 
     async fn start(&mut self, op: common::Op, reference: String) -> Answer<Status> {
-        let (processes, caller, op) = answer(self.changing(&op))?;
+        let (processes, caller, op) = answer(self.changing_of(&op, &reference))?;
         let work = async move { processes.start(&caller, &op, &reference).await };
         answer(self.outside(work).await.map(convert::status))
     }
 
     async fn signal(&mut self, op: common::Op, reference: String, signal: String) -> Answer<()> {
-        let (processes, caller, op) = answer(self.changing(&op))?;
+        let (processes, caller, op) = answer(self.changing_of(&op, &reference))?;
         answer(
             self.outside(async move { processes.signal(&caller, &op, &reference, &signal).await })
                 .await,
@@ -142,13 +160,13 @@ impl Host for CallState {
     }
 
     async fn send(&mut self, op: common::Op, reference: String, bytes: Vec<u8>) -> Answer<()> {
-        let (processes, caller, op) = answer(self.changing(&op))?;
+        let (processes, caller, op) = answer(self.changing_of(&op, &reference))?;
         let work = async move { processes.send(&caller, &op, &reference, bytes.into()).await };
         answer(self.outside(work).await)
     }
 
     async fn kill(&mut self, op: common::Op, reference: String) -> Answer<()> {
-        let (processes, caller, op) = answer(self.changing(&op))?;
+        let (processes, caller, op) = answer(self.changing_of(&op, &reference))?;
         answer(
             self.outside(async move { processes.kill(&caller, &op, &reference).await })
                 .await,
@@ -162,7 +180,7 @@ impl Host for CallState {
     }
 
     async fn remove(&mut self, op: common::Op, reference: String) -> Answer<()> {
-        let (processes, caller, op) = answer(self.changing(&op))?;
+        let (processes, caller, op) = answer(self.changing_of(&op, &reference))?;
         answer(
             self.outside(async move { processes.remove(&caller, &op, &reference).await })
                 .await,

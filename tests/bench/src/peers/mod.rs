@@ -128,6 +128,7 @@ pub(crate) fn install(work: &Path) -> Result<()> {
         "install",
         "--no-fund",
         "--no-audit",
+        "--ignore-scripts",
         "--loglevel=error",
         "--prefix",
     ])
