@@ -19,8 +19,8 @@ use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt, TokioAsyncReadCompat
 
 use crate::transport::Bytes;
 
-/// The largest frame of a stream, in bytes.
-pub const MAX_FRAME_BYTES: usize = 1024 * 1024;
+/// The largest frame of a stream, in bytes: the largest command, 1 MiB, fits in base64.
+pub const MAX_FRAME_BYTES: usize = 2 * 1024 * 1024;
 
 /// Streams open at once on one session.
 const MAX_STREAMS: usize = 4096;

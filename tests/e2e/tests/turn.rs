@@ -241,3 +241,34 @@ emit(b'{"last": "without a line feed"}')
         [json!({"last": "without a line feed"})]
     );
 }
+
+#[test]
+fn the_largest_command_arrives_whole() {
+    let host = Host::start();
+    host.cli([
+        "workload",
+        "run",
+        "--name",
+        "count",
+        "--wait",
+        "--",
+        "sh",
+        "-c",
+        "head -c 1048576 | wc -c",
+    ])
+    .ok();
+    let file = host.scratch().join("large");
+    std::fs::write(&file, vec![b'x'; 1 << 20]).unwrap();
+    let sent = host
+        .command()
+        .args(["workload", "send", "count", "-"])
+        .stdin(std::fs::File::open(&file).unwrap())
+        .output()
+        .unwrap();
+    assert!(sent.status.success(), "{sent:?}");
+    let _ = host.wait_state("count", "exited");
+    assert_eq!(
+        host.cli(["workload", "logs", "count"]).ok().stdout.trim(),
+        "1048576"
+    );
+}

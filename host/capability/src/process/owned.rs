@@ -93,7 +93,7 @@ impl Own {
 
     /// Whether the claimed child became the program. The file that says so may be missing where the
     /// disk is full; the mark in its environment came with its exec.
-    fn is_executed(&self, evidence: &Evidence) -> bool {
+    pub(crate) fn is_executed(&self, evidence: &Evidence) -> bool {
         let is_marked = || {
             let marker = self.request.marker.as_ref();
             let started = evidence.started();

@@ -148,7 +148,7 @@ fn look(own: &Own, call: &str, digest: &Digest) -> Result<(), Error> {
             "keeper-lost",
             "the program runs, and the keeper that held its standard input is gone: restart it to give it commands",
         )),
-        ProcessState::Running if !own.slot.is_executed() => Err(not_started()),
+        ProcessState::Running if !own.is_executed(&evidence) => Err(not_started()),
         ProcessState::Running if evidence.program_lives => Err(again(
             ErrorKind::Unavailable,
             "keeper-busy",

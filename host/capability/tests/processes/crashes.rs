@@ -263,6 +263,8 @@ async fn emit(point: ShimPoint) {
     let _ = run.try_start().await;
     until(|| crash.fired().then_some(())).await;
     until(|| run_is_over(&run).then_some(())).await;
+    // A process that is killed closes its connections a moment before it is gone.
+    until(|| members(&run.slot()).is_empty().then_some(())).await;
     let first = host.find(&run);
     assert!(matches!(first.inspect().await.state, ProcessState::Lost(_)));
     let next = first.next(1, 2).await;

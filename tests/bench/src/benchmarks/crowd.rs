@@ -136,15 +136,19 @@ async fn crowd(client: &Client, round: usize, count: usize) -> Result<f64> {
             ..WorkloadQuery::default()
         };
         while client.workloads(&running).await?.len() < count {
-            tokio::task::yield_now().await;
+            tokio::time::sleep(Duration::from_millis(1)).await;
         }
         Ok(began.elapsed().as_secs_f64())
     };
-    let taken = within(all_run).await;
-    while let Some(asked) = asking.join_next().await {
-        asked??;
-    }
-    taken
+    let all_asked = async {
+        while let Some(asked) = asking.join_next().await {
+            asked??;
+        }
+        Ok(())
+    };
+    // A request that is refused ends the wait for what will not come.
+    let (taken, ()) = within(async { tokio::try_join!(all_run, all_asked) }).await?;
+    Ok(taken)
 }
 
 async fn remove_all(client: &Client) -> Result<()> {

@@ -10,7 +10,7 @@ use super::Bench;
 use crate::Result;
 use crate::finding::{Finding, Goal, Role, Unit};
 use crate::floor::bare::{self, Bare, Clock};
-use crate::peers::grpc::{self, GrpcDriver};
+use crate::peers::grpc::{self, GrpcDriver, Threads};
 use crate::rounds::{Contestant, interleave};
 use crate::stopwatch::per_async_call;
 use crate::subject::plugins::{Plugin, shipped};
@@ -61,11 +61,16 @@ pub(super) fn run(bench: &Bench) -> Result<Vec<Finding>> {
     let mut missing = Vec::new();
     match bench.peers.grpc() {
         Ok(program) => {
-            let mut peer = GrpcDriver::start(bench, program)?;
             let (op, large) = (&op, &large);
-            turns.push(Contestant::new(Role::Peer, grpc::NAME, move || {
-                Ok([peer.create(op, large)?])
-            }));
+            for (role, name, threads) in [
+                (Role::Peer, grpc::NAME, Threads::Many),
+                (Role::Context, grpc::ONE_THREAD, Threads::One),
+            ] {
+                let mut peer = GrpcDriver::start(bench, program, threads)?;
+                turns.push(Contestant::new(role, name, move || {
+                    Ok([peer.create(op, large)?])
+                }));
+            }
         }
         Err(peer) => missing.push(peer),
     }

@@ -17,6 +17,17 @@ use crate::stopwatch::wait_for;
 
 /// Its name in tables.
 pub(crate) const NAME: &str = "gRPC over a Unix socket";
+/// The same where each side has one thread.
+pub(crate) const ONE_THREAD: &str = "gRPC over a Unix socket, one thread on each side";
+
+/// How many threads each side has.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Threads {
+    /// As many as a host: its calls come from whichever is free.
+    Many,
+    /// One, which spares each message a hop or two, and is no way to write a host.
+    One,
+}
 
 /// A server, and a client that is connected to it.
 pub(crate) struct GrpcDriver {
@@ -29,11 +40,15 @@ pub(crate) struct GrpcDriver {
 
 impl GrpcDriver {
     /// Starts both.
-    pub(crate) fn start(bench: &Bench, program: &Path) -> Result<Self> {
-        let socket = bench.scratch("grpc")?.join("socket");
+    pub(crate) fn start(bench: &Bench, program: &Path, threads: Threads) -> Result<Self> {
+        let threads = match threads {
+            Threads::Many => "many",
+            Threads::One => "one",
+        };
+        let socket = bench.scratch(&format!("grpc-{threads}"))?.join("socket");
         let role = |role: &str| {
             let mut command = Command::new(program);
-            command.arg(role).arg(&socket);
+            command.arg(role).arg(&socket).arg(threads);
             command
         };
         let server = Owned::spawn(role("serve").stdin(Stdio::null()))?;
