@@ -14,6 +14,7 @@ mod durable;
 mod fault;
 pub mod input;
 pub mod log;
+mod opening;
 pub mod packets;
 pub mod process;
 mod removal;

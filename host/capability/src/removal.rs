@@ -5,14 +5,14 @@
 //! the tree is, only [`DEPTH`] folders are open at once: what lies deeper is moved to the top first.
 
 use std::ffi::{CStr, CString};
-use std::fs;
 use std::io;
-use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
-use std::os::unix::fs::PermissionsExt;
+use std::os::fd::{AsFd, BorrowedFd};
 use std::path::Path;
 
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
+
+use crate::opening::{TO_CHANGE, open_folder};
 
 /// How many folders of one tree are open at once.
 const DEPTH: usize = 64;
@@ -28,7 +28,7 @@ pub(crate) fn remove_folder(parent: &Path, name: &str) -> io::Result<()> {
         Mode::empty(),
     )?;
     let name = CString::new(name)?;
-    let top = match open_folder(parent.as_fd(), &name) {
+    let top = match open_folder(&parent, name.as_c_str(), TO_CHANGE) {
         Ok(top) => top,
         Err(Errno::NOENT) => return Ok(()),
         Err(error) => return Err(error.into()),
@@ -84,10 +84,10 @@ impl Removal<'_> {
             // Also moves a folder that may not be entered; the top's next pass takes it.
             let place = format!(".removed-{}", self.moved);
             self.moved += 1;
-            open_folder(folder, name)?;
+            open_folder(folder, name, TO_CHANGE)?;
             return Ok(rustix::fs::renameat(folder, name, self.top, place)?);
         }
-        let inner = open_folder(folder, name)?;
+        let inner = open_folder(folder, name, TO_CHANGE)?;
         self.empty(inner.as_fd(), depth + 1)?;
         match rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY) => Ok(()),
@@ -107,22 +107,10 @@ fn entries(folder: BorrowedFd<'_>) -> io::Result<Vec<(CString, FileType)>> {
     Ok(found)
 }
 
-/// Opens a folder, not a link to one, so that its entries can be listed and removed.
-fn open_folder(parent: BorrowedFd<'_>, name: &CStr) -> Result<OwnedFd, Errno> {
-    let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let path = rustix::fs::openat(parent, name, flags | OFlags::PATH, Mode::empty())?;
-    let mode = rustix::fs::fstat(&path)?.st_mode;
-    if mode & 0o700 != 0o700 {
-        // The kernel's own link to the open folder: a name could be swapped for a link.
-        let link = format!("/proc/self/fd/{}", path.as_raw_fd());
-        let _ = fs::set_permissions(link, fs::Permissions::from_mode(0o700));
-    }
-    rustix::fs::openat(&path, c".", flags | OFlags::RDONLY, Mode::empty())
-}
-
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::symlink;
+    use std::fs;
+    use std::os::unix::fs::{PermissionsExt, symlink};
 
     use super::*;
 

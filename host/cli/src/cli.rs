@@ -120,6 +120,7 @@ mod tests {
             "workload run --from w.toml --secret TOKEN=api-token --file conf/a.toml=./a.toml -- true",
             "workload run --restart on-failure --ttl 1h --cpu 0.5 --memory 64MiB --processes 9 --disk 1G --log 8M -- true",
             "workload run --dry-run -- true",
+            "workload run --wait --timeout 30s -- true",
             "workload run -- true",
             "workload sample",
             "workload extend web 30m",
@@ -137,6 +138,7 @@ mod tests {
             "workload stop web --grace 5s",
             "workload stop web --no-wait",
             "workload start web",
+            "workload start web --timeout 2m",
             "workload rm a b c --grace 1s",
             "workload rm --all",
             "workload logs web --follow --since 5m --tail 10 --timestamps",
@@ -149,6 +151,24 @@ mod tests {
             "completions bash",
         ] {
             parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        }
+    }
+
+    #[test]
+    fn what_is_below_zero_is_a_wrong_value_and_not_a_flag() {
+        for (line, want) in [
+            ("workload run --cpu -1 -- true", "0.01"),
+            ("workload run --memory -64MiB -- true", "64MiB"),
+            ("workload run --processes -1 -- true", "--processes"),
+            ("workload run --ttl -5s -- true", "90s"),
+            ("workload stop web --grace -5s", "10s"),
+            ("workload extend web -5", "90s"),
+            ("workload packets web --after -1", "--after"),
+            ("workload logs web --tail -1", "--tail"),
+        ] {
+            let error = parse(line).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::ValueValidation, "{line}: {error}");
+            assert!(error.to_string().contains(want), "{line}: {error}");
         }
     }
 
@@ -169,6 +189,8 @@ mod tests {
             ("workload run --secrt A=a -- true", "--secret"),
             ("workload run --restart alwys -- true", "always"),
             ("workload run --dry-run --wait -- true", "--wait"),
+            ("workload run --timeout 5s -- true", "--wait"),
+            ("workload start web --timeout soon", "10s"),
             ("workload extend web 30", "30m"),
             ("workload extnd web 30m", "extend"),
             ("workload packts web", "packets"),

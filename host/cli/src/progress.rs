@@ -24,6 +24,11 @@ impl Progress {
     pub(crate) fn say(&self, message: impl Into<String>) {
         self.0.set_message(message.into());
     }
+
+    /// Has something written while it is not drawn.
+    pub(crate) fn aside<T>(&self, write: impl FnOnce() -> T) -> T {
+        self.0.suspend(write)
+    }
 }
 
 impl Drop for Progress {

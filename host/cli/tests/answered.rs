@@ -34,6 +34,8 @@ struct Ran {
 enum Answer {
     Json(u16, Value),
     Lines(&'static str),
+    /// A stream of events that ends at once.
+    Events,
     /// The connection is closed without an answer.
     Lost,
 }
@@ -80,6 +82,7 @@ fn serve(listener: &TcpListener, answer: Answer) -> Option<Asked> {
     let (status, kind, body) = match answer {
         Answer::Json(status, value) => (status, "application/json", value.to_string()),
         Answer::Lines(text) => (200, "application/x-ndjson", text.to_owned()),
+        Answer::Events => (200, "text/event-stream", String::new()),
         Answer::Lost => return Some(asked),
     };
     write!(
@@ -407,4 +410,80 @@ fn a_followed_stream_of_packets_goes_on_after_a_restart_and_ends_with_its_worklo
         .map(|asked| asked.line.rsplit('=').next().unwrap())
         .collect();
     assert_eq!(afters, ["4", "5", "5", "5", "6"]);
+}
+
+/// A workload whose start is tried again and again.
+fn stuck(why: &str, tries: u32) -> Answer {
+    let error = json!({"kind": "unavailable", "code": "no-sealing-key", "message": why});
+    workload(json!({
+        "state": "starting", "error": error,
+        "message": format!("{why} (tried {tries} times, trying again)"),
+    }))
+}
+
+fn workload(fields: Value) -> Answer {
+    let mut workload = json!({
+        "id": "wl_01aryz6s41tsv4rrffq69g5fav", "name": "web", "backend": "native", "node": "local",
+        "node_id": "nd_01aryz6s41tsv4rrffq69g5fav", "state": "running", "desired": "running",
+        "exit_code": null, "generation": 2, "observed_generation": 2, "attempt": 1,
+        "ports": {}, "labels": {}, "attributes": {}, "message": null, "error": null,
+        "created_at_ms": 1, "started_at_ms": null, "finished_at_ms": null, "removing": false,
+        "spec": {"backend": "native", "command": ["true"]},
+    });
+    let all = workload.as_object_mut().unwrap();
+    all.extend(fields.as_object().unwrap().clone());
+    Answer::Json(200, workload)
+}
+
+#[test]
+fn what_a_start_waits_for_is_told_once_and_only_to_people() {
+    let answers = || {
+        vec![
+            stuck("", 0),
+            Answer::Events,
+            stuck("there is no key", 1),
+            Answer::Events,
+            stuck("there is no key", 2),
+            Answer::Events,
+            stuck("there is another key", 3),
+            Answer::Events,
+            workload(json!({})),
+        ]
+    };
+    let start = ["workload", "start", "web"];
+    let people = ran(&start, b"", answers());
+    assert_eq!(people.code, 0, "{people:?}");
+    assert_eq!(
+        people.stderr,
+        "warning: web is starting: there is no key\nwarning: web is starting: there is another key\n"
+    );
+    assert_eq!(people.asked[0].line, "POST /api/v1/workloads/web/start");
+    let programs = ran(
+        &[&start[..], &["--output", "json"]].concat(),
+        b"",
+        answers(),
+    );
+    assert_eq!((programs.code, programs.stderr.as_str()), (0, ""));
+}
+
+#[test]
+fn a_wait_with_a_timeout_ends_and_says_what_it_waited_for() {
+    for args in [
+        &["workload", "start", "web", "--timeout", "500ms"][..],
+        &["workload", "run", "--wait", "--timeout", "500ms", "--", "x"],
+    ] {
+        let ran = ran(
+            args,
+            b"",
+            vec![stuck("", 0), Answer::Events, stuck("there is no key", 7)],
+        );
+        assert_eq!((ran.code, ran.stdout.as_str()), (5, ""), "{ran:?}");
+        assert!(
+            ran.stderr.contains(
+                "error: after 500ms web is starting: there is no key (tried 7 times, trying again)"
+            ),
+            "{ran:?}"
+        );
+        assert!(ran.stderr.contains("workload show web"), "{ran:?}");
+    }
 }

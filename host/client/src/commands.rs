@@ -40,7 +40,7 @@ impl Client {
     /// durable at the workload's node.
     ///
     /// # Errors
-    /// As every call; `not-running`, `input-full`, `node-away`. After one that may pass, the same
+    /// As every call; `not-running`, `input-full`, `node-away`, `restarting`. After one that may pass, the same
     /// command may be sent again with the same key.
     pub async fn send(
         &self,

@@ -96,6 +96,14 @@ impl ClientError {
         self.is_connection() || self.kind().is_retryable()
     }
 
+    /// How long the API asked to be left alone, in milliseconds; 0 where it did not say.
+    pub(crate) fn retry_after_ms(&self) -> u64 {
+        match self {
+            Self::Api { error, .. } => error.retry_after_ms.unwrap_or_default().into(),
+            _ => 0,
+        }
+    }
+
     /// Whether the host or the node behind it cannot be reached now. What is merely used up
     /// (`exhausted`) is not: more of the same does not help it.
     #[must_use]

@@ -146,7 +146,10 @@ impl Client {
                 None => reached && failure.is_connection(),
                 Some(_) => failure.is_away(),
             };
-            if !again || self.clock().boot_ms() >= give_up_at {
+            let now_ms = self.clock().boot_ms();
+            // Asked to come back later than anybody here waits for: no use in asking before.
+            let is_too_late = failure.retry_after_ms() > give_up_at.saturating_sub(now_ms);
+            if !again || is_too_late || now_ms >= give_up_at {
                 return Err(failure);
             }
             self.clock().sleep(backoff.pause(self.entropy())).await;

@@ -85,17 +85,7 @@ impl Controller {
         if token.is_empty() {
             return Err(OpenError::NoToken);
         }
-        let ControllerOptions {
-            heartbeat_ms,
-            unknown_after_ms,
-            ..
-        } = options;
-        if heartbeat_ms == 0 || heartbeat_ms > unknown_after_ms / 2 {
-            return Err(OpenError::Heartbeat {
-                heartbeat_ms,
-                unknown_after_ms,
-            });
-        }
+        options.check_heartbeat()?;
         let store_id = store.id().parse().map_err(OpenError::StoreId)?;
         store
             .write(end_all_sessions)

@@ -2,7 +2,7 @@
 
 use fleet_model::Error;
 
-use crate::SealingKey;
+use crate::{OpenError, SealingKey};
 
 /// How a controller behaves.
 #[derive(Clone)]
@@ -39,6 +39,25 @@ impl ControllerOptions {
             boot: String::new(),
             limits: Limits::default(),
         }
+    }
+
+    /// Whether a node that lives is heard in time.
+    ///
+    /// # Errors
+    /// [`OpenError::Heartbeat`].
+    pub fn check_heartbeat(&self) -> Result<(), OpenError> {
+        let Self {
+            heartbeat_ms,
+            unknown_after_ms,
+            ..
+        } = *self;
+        if heartbeat_ms == 0 || heartbeat_ms > unknown_after_ms / 2 {
+            return Err(OpenError::Heartbeat {
+                heartbeat_ms,
+                unknown_after_ms,
+            });
+        }
+        Ok(())
     }
 }
 

@@ -2,10 +2,12 @@
 //!
 //! A file system has no limit per folder that works everywhere, so the node measures now and then.
 //! Between two looks a program can take more: the limit protects the neighbours, not the last byte.
+//! A folder that is closed to the host could hold anything, so it counts as too much.
 
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_capability::workspace::Usage;
 use fleet_model::item::ItemKey;
 use fleet_model::quantity::Size;
 use fleet_model::workload::WorkloadIntent;
@@ -74,16 +76,16 @@ fn limited(state: &NodeState) -> Vec<Limited> {
 }
 
 async fn look(context: &Arc<Context>, hub: &Arc<Hub>, limited: Limited) {
-    let used = match context.files.usage(limited.workload).await {
-        Ok(usage) => Size::from_bytes(usage.workspace_bytes),
+    let usage = match context.files.usage(limited.workload).await {
+        Ok(usage) => usage,
         Err(error) => {
             tracing::debug!(item = %limited.key, %error, "the workspace cannot be measured");
             return;
         }
     };
-    if used <= limited.most {
+    let Some(why) = too_large(usage, limited.most) else {
         return;
-    }
+    };
     let key = limited.key.clone();
     let written = context
         .store
@@ -93,8 +95,7 @@ async fn look(context: &Arc<Context>, hub: &Arc<Hub>, limited: Limited) {
                 if let Some(run) = record.run.as_mut().filter(|run| {
                     (run.generation, run.attempt) == (limited.generation, limited.attempt)
                 }) {
-                    run.evicted
-                        .get_or_insert_with(|| too_large(used, limited.most));
+                    run.evicted.get_or_insert(why);
                     tx.put(record);
                 }
             }
@@ -109,13 +110,56 @@ async fn look(context: &Arc<Context>, hub: &Arc<Hub>, limited: Limited) {
     }
 }
 
-fn too_large(used: Size, most: Size) -> Error {
-    Error::new(
-        ErrorKind::Exhausted,
-        DISK_LIMIT,
+/// Why a workload may not go on. Pure.
+fn too_large(usage: Usage, most: Size) -> Option<Error> {
+    let used = Size::from_bytes(usage.workspace_bytes);
+    let message = if used > most {
         format!(
             "its workspace took {} MiB and its limit is {most}: look at what fills it, or raise `disk` in its [limits]",
             used.as_bytes().div_ceil(1 << 20)
-        ),
-    )
+        )
+    } else if usage.closed > 0 {
+        format!(
+            "folders of its workspace are closed to the host ({}), so that its limit of {most} cannot be held: let \
+             the program leave them open to the host's user, or take `disk` out of its [limits]",
+            usage.closed
+        )
+    } else {
+        return None;
+    };
+    Some(Error::new(ErrorKind::Exhausted, DISK_LIMIT, message))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_takes_too_much_or_hides_what_it_takes_may_not_go_on() {
+        for (workspace_bytes, unseen, closed, why) in [
+            (1 << 20, 0, 0, None),
+            // What moves while it is counted is not hidden.
+            (1 << 20, 9, 0, None),
+            (
+                (1 << 20) + 1,
+                0,
+                0,
+                Some("took 2 MiB and its limit is 1MiB"),
+            ),
+            (0, 2, 2, Some("closed to the host (2)")),
+        ] {
+            let usage = Usage {
+                workspace_bytes,
+                unseen,
+                closed,
+                ..Usage::default()
+            };
+            let error = too_large(usage, Size::from_bytes(1 << 20));
+            assert_eq!(error.is_some(), why.is_some(), "{usage:?}");
+            if let (Some(error), Some(why)) = (error, why) {
+                assert_eq!(error.code, DISK_LIMIT);
+                assert!(error.message.contains(why), "{error}");
+            }
+        }
+    }
 }

@@ -1,5 +1,6 @@
 //! A backend that is a component: [`Driver`] by calls into whatever generation is active.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use arc_swap::ArcSwap;
@@ -9,7 +10,7 @@ use fleet_capability::{OutputOptions, Source};
 use fleet_model::driver::{
     Creation, Description, Fingerprint, Handle, Listed, Observation, Workload,
 };
-use fleet_model::{Error, ErrorKind, ItemKey, Op};
+use fleet_model::{Error, ErrorKind, ItemKey, Name, Op};
 use futures::future::BoxFuture;
 use wasmtime::Store;
 use wasmtime::component::Instance;
@@ -187,6 +188,13 @@ impl Driver for Backend {
         }
         self.registry.fingerprint(&self.file, &answer);
         answer
+    }
+
+    fn check_secrets(&self, op: &Op, names: &BTreeSet<Name>) -> Result<(), Error> {
+        let generation = self.generation();
+        names
+            .iter()
+            .try_for_each(|name| generation.scope.check_secret(op, name))
     }
 
     async fn create(&self, op: &Op, workload: &Workload) -> Result<Creation, Error> {

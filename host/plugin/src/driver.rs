@@ -3,6 +3,7 @@
 //! [`Backend`](crate::Backend) answers by calling a component; tests and the simulation answer
 //! with native doubles. The node knows only these two traits.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -25,6 +26,14 @@ pub trait Driver: Send + Sync + 'static {
 
     /// Whether it can work on this machine.
     async fn fingerprint(&self) -> Result<Fingerprint, Error>;
+
+    /// Whether secrets may be put into what is made under this op. The backend asks for those of an
+    /// environment itself, as it prepares a process; whoever puts some elsewhere, as into files, asks
+    /// here first.
+    ///
+    /// # Errors
+    /// `denied`, with what would allow it.
+    fn check_secrets(&self, op: &Op, names: &BTreeSet<Name>) -> Result<(), Error>;
 
     /// Makes a runtime that can be started. `Pending` is asked again with the same op.
     async fn create(&self, op: &Op, workload: &Workload) -> Result<Creation, Error>;

@@ -172,7 +172,15 @@ fn check(metadata: &Metadata, most: u64) -> Result<(), String> {
 }
 
 fn too_large(most: u64) -> String {
-    format!("is larger than {} KiB, the most that is read", most >> 10)
+    let remedy = if most == MAX_COMPONENT_BYTES {
+        "build it optimised, and strip what is for a debugger"
+    } else {
+        "make it smaller"
+    };
+    format!(
+        "is larger than {} KiB, the most that is read: {remedy}",
+        most >> 10
+    )
 }
 
 fn read_manifest(folder: &Path, component: &Path) -> Result<Manifest, String> {

@@ -68,6 +68,33 @@ impl Scope {
         }
     }
 
+    /// Whether the plugin may do something. A refusal is counted.
+    fn check(&self, need: &Need) -> Result<(), Error> {
+        self.permissions.check(need).inspect_err(|_| {
+            let counted = (self.plugin.clone(), self.permissions.counted_as(need));
+            let refusals = self.services.refusals.lock();
+            *refusals
+                .unwrap_or_else(PoisonError::into_inner)
+                .entry(counted)
+                .or_default() += 1;
+        })
+    }
+
+    /// Whether a secret may be put into what is made under an op. A refusal is counted and audited.
+    pub(crate) fn check_secret(&self, op: &Op, name: &Name) -> Result<(), Error> {
+        let need = Need::Secret(name.clone());
+        self.check(&need)
+            .inspect_err(|error| self.audit(&need, Some(op), error))
+    }
+
+    fn audit(&self, need: &Need, op: Option<&Op>, error: &Error) {
+        let plugin = &self.plugin;
+        let need = need.to_string();
+        let need = self.services.redactor.text(&need);
+        let op = op.map(ToString::to_string).unwrap_or_default();
+        tracing::info!(target: "audit", %plugin, capability = %need, %op, verdict = %error.code, "refused");
+    }
+
     /// What a text of the guest goes through.
     pub(crate) fn intake(&self) -> Intake<'_> {
         Intake(&self.services.redactor)
@@ -124,33 +151,17 @@ impl CallState {
 
     /// Whether this call may do something. A refusal is counted, and audited once per call.
     pub(crate) fn allow(&mut self, need: Need) -> Result<(), Error> {
-        self.scope.permissions.check(&need).inspect_err(|error| {
-            let scope = &self.scope;
-            let counted = (scope.plugin.clone(), scope.permissions.counted_as(&need));
-            let refusals = scope.services.refusals.lock();
-            *refusals
-                .unwrap_or_else(PoisonError::into_inner)
-                .entry(counted)
-                .or_default() += 1;
+        self.scope.check(&need).inspect_err(|error| {
             if self.refused.len() < MAX_AUDITED && self.refused.insert(need.clone()) {
-                self.audit(&need, error);
+                self.scope.audit(&need, self.op.as_ref(), error);
+                if self.refused.len() == MAX_AUDITED {
+                    let plugin = &self.scope.plugin;
+                    let op = self.op.as_ref().map(ToString::to_string);
+                    let op = op.unwrap_or_default();
+                    tracing::info!(target: "audit", %plugin, %op, "more refusals of this call are counted and not written");
+                }
             }
         })
-    }
-
-    fn audit(&self, need: &Need, error: &Error) {
-        let plugin = &self.scope.plugin;
-        let need = need.to_string();
-        let need = self.scope.services.redactor.text(&need);
-        let op = self
-            .op
-            .as_ref()
-            .map(ToString::to_string)
-            .unwrap_or_default();
-        tracing::info!(target: "audit", %plugin, capability = %need, %op, verdict = %error.code, "refused");
-        if self.refused.len() == MAX_AUDITED {
-            tracing::info!(target: "audit", %plugin, %op, "more refusals of this call are counted and not written");
-        }
     }
 
     /// Takes a source that the guest has returned.

@@ -81,21 +81,21 @@ fn known(import: &str) -> Result<(), String> {
     let Some((_, interfaces, newest)) = OFFERED.iter().find(|(name, ..)| *name == package) else {
         let packages: Vec<&str> = OFFERED.iter().map(|(name, ..)| *name).collect();
         return Err(format!(
-            "imports `{}`; this host offers only {}",
+            "imports `{}`; this host offers only {}: build it without that import, or update the host",
             clip(import),
             packages.join(", ")
         ));
     };
     if !interfaces.contains(&interface) {
         return Err(format!(
-            "imports `{}`; of {package} this host has only {} (newest version: {newest})",
+            "imports `{}`; of {package} this host has only {} (newest version: {newest}): build it for one of those, or update the host",
             clip(import),
             interfaces.join(", ")
         ));
     }
     if track(version) != track(newest) {
         return Err(format!(
-            "imports `{}`; the newest {package}/{interface} this host has is {newest}",
+            "imports `{}`; the newest {package}/{interface} this host has is {newest}: build it for that version, or update the host",
             clip(import)
         ));
     }

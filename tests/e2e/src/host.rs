@@ -6,6 +6,7 @@ use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
 
+use crate::disk::on_disk;
 use crate::process::{find_processes, wait_for};
 
 /// How a host is started.
@@ -17,6 +18,8 @@ pub struct HostOptions {
     pub args: Vec<OsString>,
     /// Where it listens; a free port, another after each start, when absent.
     pub listen: Option<String>,
+    /// Words before its own: a program that becomes the host, as `env` does.
+    pub before: Vec<OsString>,
 }
 
 /// A running host, or one that was killed and can be started again on the same data.
@@ -94,10 +97,24 @@ impl Host {
     /// Starts a host and waits until it is ready.
     #[must_use]
     pub fn start_with(options: HostOptions) -> Self {
-        let folder = tempfile::Builder::new()
-            .prefix("fleet-e2e-")
-            .tempdir()
-            .unwrap();
+        Self::start_in(folder(), options)
+    }
+
+    /// Starts a host whose data folder is a disk of its own, lost when it ends. `None` where that cannot
+    /// be, as [`on_disk`] says.
+    #[must_use]
+    pub fn start_on_disk(disk: &str) -> Option<Self> {
+        let folder = folder();
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).unwrap();
+        let options = HostOptions {
+            before: on_disk(&data, disk)?,
+            ..HostOptions::default()
+        };
+        Some(Self::start_in(folder, options))
+    }
+
+    fn start_in(folder: tempfile::TempDir, options: HostOptions) -> Self {
         let mut host = Self {
             folder,
             options,
@@ -117,12 +134,14 @@ impl Host {
             .append(true)
             .open(self.scratch().join("host.stderr"))
             .unwrap();
-        let child = Command::new(binary())
+        let mut words = self.options.before.iter().cloned().chain([binary().into()]);
+        let child = Command::new(words.next().unwrap())
+            .args(words)
             .arg("run")
             .arg("--plugins")
             .arg(self.options.plugins.clone().unwrap_or_else(plugins))
             .arg("--data")
-            .arg(self.data())
+            .arg(self.folder.path().join("data"))
             .arg("--listen")
             .arg(self.options.listen.as_deref().unwrap_or("127.0.0.1:0"))
             .args(&self.options.args)
@@ -164,10 +183,16 @@ impl Host {
         std::fs::read_to_string(self.scratch().join("host.stderr")).unwrap_or_default()
     }
 
-    /// Its data folder.
+    /// Its data folder, as it is seen from here: what becomes the host may have mounts of its own.
     #[must_use]
     pub fn data(&self) -> PathBuf {
-        self.folder.path().join("data")
+        let data = self.folder.path().join("data");
+        match &self.child {
+            Some(child) if !self.options.before.is_empty() => {
+                PathBuf::from(format!("/proc/{}/root{}", child.id(), data.display()))
+            }
+            _ => data,
+        }
     }
 
     /// A folder for whatever a test needs beside the host.
@@ -212,10 +237,16 @@ impl Host {
         wait_for("the host's end", 30, || child.try_wait().unwrap())
     }
 
+    /// Waits until it has ended by itself.
+    pub fn ended(&mut self) -> std::process::ExitStatus {
+        let mut child = self.child.take().expect("it is running");
+        wait_for("the host's own end", 30, || child.try_wait().unwrap())
+    }
+
     /// Runs a command of the CLI against it.
     #[must_use]
     pub fn cli<S: AsRef<std::ffi::OsStr>>(&self, args: impl IntoIterator<Item = S>) -> Ran {
-        ran(&self.command().args(args).output().unwrap())
+        (&self.command().args(args).output().unwrap()).into()
     }
 
     /// Starts a command of the CLI against it.
@@ -275,16 +306,23 @@ pub fn http_get(address: &str, path: &str, token: Option<&str>) -> Option<(u16, 
     Some((status, body))
 }
 
+fn folder() -> tempfile::TempDir {
+    let mut builder = tempfile::Builder::new();
+    builder.prefix("fleet-e2e-").tempdir().unwrap()
+}
+
 /// Compiled components are shared by all tests: compiling is not what they test.
 fn compile_cache() -> PathBuf {
     target().join("test-compile-cache")
 }
 
-fn ran(output: &Output) -> Ran {
-    Ran {
-        code: output.status.code().unwrap_or(-1),
-        stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
-        stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+impl From<&Output> for Ran {
+    fn from(output: &Output) -> Self {
+        Self {
+            code: output.status.code().unwrap_or(-1),
+            stdout: String::from_utf8_lossy(&output.stdout).into_owned(),
+            stderr: String::from_utf8_lossy(&output.stderr).into_owned(),
+        }
     }
 }
 

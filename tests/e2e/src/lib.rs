@@ -12,8 +12,10 @@
     reason = "a test harness: a failure here is a failing test, and it waits for real processes"
 )]
 
+mod disk;
 mod host;
 mod process;
 
+pub use disk::on_disk;
 pub use host::{Host, HostOptions, Ran, binary, http_get, plugins};
 pub use process::{find_processes, is_alive, wait_for};

@@ -54,8 +54,21 @@ impl Placement {
                 ["memory.events", "memory.oom_control"]
                     .iter()
                     .filter_map(|file| fs::read_to_string(folder.join(file)).ok())
-                    .any(|text| counts_oom_kill(&text))
+                    .any(|text| counts(&text, "oom_kill "))
             })
+    }
+
+    /// Whether the kernel refused something in it a process more than its limit.
+    pub(crate) fn saw_refused_fork(&self) -> bool {
+        let is_limited = |group: &PathBuf| {
+            fs::read_to_string(group.join("pids.max")).is_ok_and(|most| most.trim() != "max")
+        };
+        self.groups()
+            .iter()
+            .filter(|group| is_limited(group))
+            .flat_map(|group| tree(group).unwrap_or_default())
+            .filter_map(|folder| fs::read_to_string(folder.join("pids.events")).ok())
+            .any(|text| counts(&text, "max "))
     }
 
     /// Ends all processes that are in it now. With v2 none can escape; with v1 none can fork
@@ -176,10 +189,10 @@ pub(crate) fn apply(settings: &[Setting]) -> io::Result<()> {
     Ok(())
 }
 
-/// What `memory.events` (v2) and `memory.oom_control` (v1) say of kills.
-fn counts_oom_kill(text: &str) -> bool {
+/// Whether a file that counts events, as `memory.events` does, has counted this one.
+fn counts(text: &str, event: &str) -> bool {
     text.lines()
-        .filter_map(|line| line.strip_prefix("oom_kill "))
+        .filter_map(|line| line.strip_prefix(event))
         .any(|count| count.trim() != "0")
 }
 
@@ -402,6 +415,15 @@ mod tests {
             fs::write(group.join(file), one).unwrap();
             assert!(placement.saw_oom_kill());
             fs::remove_file(group.join(file)).unwrap();
+        }
+        for (most, events, refused) in [
+            ("5", "max 0\n", false),
+            ("5", "max 3\n", true),
+            ("max", "max 3\n", false),
+        ] {
+            fs::write(group.join("pids.max"), most).unwrap();
+            fs::write(group.join("pids.events"), events).unwrap();
+            assert_eq!(placement.saw_refused_fork(), refused, "{most} {events}");
         }
     }
 

@@ -156,7 +156,13 @@ impl Book {
 
     /// All of it, as it goes into a new journal.
     pub(crate) fn records(&self) -> impl Iterator<Item = Record> {
-        self.commands.values().cloned().map(Record::Take)
+        self.records_before(u64::MAX)
+    }
+
+    /// Those with a lower number than this one.
+    pub(crate) fn records_before(&self, number: u64) -> impl Iterator<Item = Record> {
+        let before = self.commands.range(..number);
+        before.map(|(_, take)| Record::Take(take.clone()))
     }
 
     /// How many calls are remembered.

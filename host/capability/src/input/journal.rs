@@ -1,7 +1,8 @@
 //! The journal on the disk: appended to and synced, and put in place anew when it has grown.
 //!
 //! A line that a crash tore is passed over, and the journal is put in place anew before anything
-//! follows it. So is one of which an append failed: what of it is on the disk nobody can tell.
+//! follows it. Of an append that failed nothing stays: it is cut off, or, where the disk refuses even
+//! that, goes when the journal is put in place anew, which is tried until it is done.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -11,7 +12,7 @@ use std::path::{Path, PathBuf};
 use super::book::{Book, Record};
 use super::limits::CALLS;
 use super::message::Digest;
-use crate::durable;
+use crate::durable::{self, Rest};
 
 /// A journal smaller than this is left as it is.
 const SMALL_BYTES: u64 = 1024 * 1024;
@@ -29,6 +30,8 @@ pub(crate) struct Journal {
     /// Absent until it is put in place anew.
     file: Option<File>,
     size: u64,
+    /// What a failed append has left in it.
+    rest: Rest,
 }
 
 impl Journal {
@@ -41,7 +44,13 @@ impl Journal {
             None => None,
         };
         let size = whole.unwrap_or(0);
-        Ok((Self { folder, file, size }, book))
+        let journal = Self {
+            folder,
+            file,
+            size,
+            rest: Rest::Nothing,
+        };
+        Ok((journal, book))
     }
 
     /// Whether it must be put in place anew before it is appended to.
@@ -52,13 +61,18 @@ impl Journal {
             || (self.size > SMALL_BYTES && self.size > 2 * alive)
     }
 
+    /// Whether something that was refused may stand in it.
+    pub(crate) fn is_in_doubt(&self) -> bool {
+        self.rest == Rest::Unknown
+    }
+
     /// Where it is.
     pub(crate) fn folder(&self) -> &Path {
         &self.folder
     }
 
-    /// Puts it in place anew, durably.
-    pub(crate) fn rewrite(&mut self, book: &Book) -> io::Result<()> {
+    /// Puts it in place anew with these records, durably.
+    pub(crate) fn rewrite(&mut self, records: impl Iterator<Item = Record>) -> io::Result<()> {
         self.file = None;
         durable::make_folder(&self.folder)?;
         let temporary = self.folder.join(".journal");
@@ -68,7 +82,7 @@ impl Journal {
             .truncate(true)
             .mode(0o600)
             .open(&temporary)?;
-        let text = lines(book.records())?;
+        let text = lines(records)?;
         file.write_all(&text)?;
         file.sync_all()?;
         fs::rename(&temporary, path(&self.folder))?;
@@ -76,19 +90,22 @@ impl Journal {
         if let Some(workload) = self.folder.parent() {
             durable::sync_folder(workload)?;
         }
+        self.rest = Rest::Nothing;
         self.size = text.len() as u64;
         self.file = Some(file);
         Ok(())
     }
 
-    /// Adds records, durably. After a failure it must be put in place anew.
+    /// Adds records, durably, or none of them. After a failure it must be put in place anew.
     pub(crate) fn append(&mut self, records: &[Record]) -> io::Result<()> {
         let text = lines(records.iter().cloned())?;
         let Some(mut file) = self.file.take() else {
             return Err(io::Error::other("the journal is not in place"));
         };
-        file.write_all(&text)?;
-        file.sync_data()?;
+        durable::append(&mut file, self.size, &text, || ()).map_err(|not| {
+            self.rest = not.rest;
+            not.error
+        })?;
         self.size += text.len() as u64;
         self.file = Some(file);
         Ok(())
@@ -169,7 +186,7 @@ mod tests {
         let (mut journal, book) = Journal::open(workload.path()).unwrap();
         assert!(journal.is_worn(&book));
         assert!(!folder(workload.path()).exists());
-        journal.rewrite(&book).unwrap();
+        journal.rewrite(book.records()).unwrap();
         journal.append(&[take(1), Record::Begin(vec![1])]).unwrap();
         journal.append(&[take(2)]).unwrap();
         let (mut again, book) = Journal::open(workload.path()).unwrap();
@@ -189,7 +206,7 @@ mod tests {
         let workload = tempfile::tempdir().unwrap();
         let path = path(&folder(workload.path()));
         let (mut journal, book) = Journal::open(workload.path()).unwrap();
-        journal.rewrite(&book).unwrap();
+        journal.rewrite(book.records()).unwrap();
         journal.append(&[take(1)]).unwrap();
         let answered = fs::read(&path).unwrap().len();
         journal.append(&[take(2), Record::Begin(vec![1])]).unwrap();
@@ -199,7 +216,7 @@ mod tests {
             let (mut journal, book) = Journal::open(workload.path()).unwrap();
             assert!(book.find("call-1").is_some());
             if journal.is_worn(&book) {
-                journal.rewrite(&book).unwrap();
+                journal.rewrite(book.records()).unwrap();
             }
             journal.append(&[take(9)]).unwrap();
             let (journal, after) = Journal::open(workload.path()).unwrap();
@@ -212,7 +229,7 @@ mod tests {
     fn a_journal_that_has_grown_is_worn() {
         let workload = tempfile::tempdir().unwrap();
         let (mut journal, mut book) = Journal::open(workload.path()).unwrap();
-        journal.rewrite(&book).unwrap();
+        journal.rewrite(book.records()).unwrap();
         let large = |number| {
             let bytes = vec![0; 600_000];
             Record::Take(Take {
@@ -230,11 +247,33 @@ mod tests {
             records.into_iter().for_each(|record| book.apply(record));
         }
         assert!(journal.is_worn(&book));
-        journal.rewrite(&book).unwrap();
+        journal.rewrite(book.records()).unwrap();
         assert!(!journal.is_worn(&book));
         let size = fs::metadata(path(&folder(workload.path()))).unwrap().len();
         assert!(size < 1_000, "{size}");
         let (_, book) = Journal::open(workload.path()).unwrap();
         assert_eq!((book.len(), due(&book).len()), (2, 0));
+    }
+
+    #[test]
+    fn of_what_was_refused_nothing_is_found_again() {
+        let workload = tempfile::tempdir().unwrap();
+        let (mut journal, mut book) = Journal::open(workload.path()).unwrap();
+        book.apply(take(1));
+        let first = book.next();
+        book.apply(take(2));
+        // Put in place anew before the new ones are added: they are not in it yet.
+        journal.rewrite(book.records_before(first)).unwrap();
+        // A file that takes nothing, and cannot be cut either.
+        journal.file = Some(File::open(path(&folder(workload.path()))).unwrap());
+        journal.append(&[take(2)]).unwrap_err();
+        assert!(journal.is_in_doubt() && journal.is_worn(&book));
+        let (_, found) = Journal::open(workload.path()).unwrap();
+        assert!(found.find("call-1").is_some() && found.find("call-2").is_none());
+        book.undo(2);
+        journal.rewrite(book.records()).unwrap();
+        assert!(!journal.is_in_doubt());
+        let (_, found) = Journal::open(workload.path()).unwrap();
+        assert_eq!(due(&found), [1]);
     }
 }

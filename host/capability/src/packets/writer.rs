@@ -3,7 +3,8 @@
 //! There is one writer per workload at a time. Packets are answered only when they are durable, and
 //! readers take them only then: a mark follows them, so nobody hands on what a power loss could
 //! still take back and give the number of to another. What a crash tore is cut off by the next
-//! writer; it was answered to nobody.
+//! writer; it was answered to nobody. What was refused is cut off too: at once or, where the disk
+//! refuses even that, before anything else is written.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -15,7 +16,7 @@ use fleet_seam::Entropy;
 
 use super::limits::PacketLimits;
 use super::{record, segment, spool};
-use crate::durable;
+use crate::durable::{self, NotAppended, Rest};
 use crate::process::shim::points::{ShimPoint, ShimPoints};
 
 /// The one writer of a spool.
@@ -26,6 +27,8 @@ pub(crate) struct Writer<'a> {
     points: &'a dyn ShimPoints,
     /// Absent until it is looked at, and after a failure that left the end of the spool in doubt.
     end: Option<End>,
+    /// The segment, and how much of it is good, behind which something stands that must go first.
+    torn: Option<(PathBuf, u64)>,
 }
 
 /// Where the spool goes on.
@@ -35,9 +38,12 @@ struct End {
 }
 
 struct Segment {
+    path: PathBuf,
     file: File,
     size: u64,
     is_marked: bool,
+    /// What is behind `size`.
+    rest: Rest,
 }
 
 /// What became of some packets.
@@ -63,6 +69,7 @@ impl<'a> Writer<'a> {
             entropy,
             points,
             end: None,
+            torn: None,
         }
     }
 
@@ -100,9 +107,31 @@ impl<'a> Writer<'a> {
 
     /// Lets readers have what is durable and could not be marked before.
     pub(crate) fn settle(&mut self) {
+        if self.torn.is_some() {
+            self.end = self.look_anew().ok();
+        }
         if let Some(segment) = self.end.as_mut().and_then(|end| end.current.as_mut()) {
             segment.mark();
         }
+        self.distrust();
+    }
+
+    /// Lets go of a segment behind whose end something stands.
+    fn distrust(&mut self) {
+        let segment = self.end.as_ref().and_then(|end| end.current.as_ref());
+        if let Some(segment) = segment.filter(|segment| segment.rest == Rest::Unknown) {
+            self.torn = Some((segment.path.clone(), segment.size));
+            self.end = None;
+        }
+    }
+
+    /// Finds the end of the spool, without what was refused.
+    fn look_anew(&mut self) -> io::Result<End> {
+        if let Some((path, size)) = &self.torn {
+            durable::cut(path, *size)?;
+            self.torn = None;
+        }
+        resume(&self.folder)
     }
 
     /// Keeps as many of the packets as fit into one segment, at least one.
@@ -136,18 +165,19 @@ impl<'a> Writer<'a> {
         end.current = Some(self.write(current, &batch)?);
         let numbers = first..end.next;
         self.end = Some(end);
+        self.distrust();
         Ok(numbers)
     }
 
-    /// Writes and syncs. After a failure the batch is cut off, or the segment's end is in doubt and
-    /// the spool is looked at anew.
+    /// Writes and syncs. After a failure nothing of the batch is left, or it goes before anything else
+    /// is written; and the spool is looked at anew.
     fn write(&mut self, mut segment: Segment, batch: &[u8]) -> io::Result<Segment> {
-        let written = segment.file.write_all(batch).and_then(|()| {
-            self.points.reach(ShimPoint::BeforePacketSync);
-            segment.file.sync_data()
-        });
-        if let Err(error) = written {
-            let _ = segment.file.set_len(segment.size);
+        let written = || self.points.reach(ShimPoint::BeforePacketSync);
+        let appended = durable::append(&mut segment.file, segment.size, batch, written);
+        if let Err(NotAppended { error, rest }) = appended {
+            if rest == Rest::Unknown {
+                self.torn = Some((segment.path, segment.size));
+            }
             return Err(error);
         }
         self.points.reach(ShimPoint::AfterPacketSync);
@@ -157,17 +187,18 @@ impl<'a> Writer<'a> {
         Ok(segment)
     }
 
-    fn begin(&self, at_ms: u64) -> io::Result<End> {
+    fn begin(&mut self, at_ms: u64) -> io::Result<End> {
         if spool::id(&self.folder)?.is_none() {
             spool::create(&self.folder, StoreId::new(at_ms, self.entropy.bits()))?;
             self.points.reach(ShimPoint::AfterSpool);
         }
-        resume(&self.folder)
+        self.look_anew()
     }
 
     /// A new segment, and room for it.
     fn begin_segment(&self, first: u64) -> io::Result<Segment> {
-        let file = open(&self.folder, first)?;
+        let path = segment::path(&self.folder, first);
+        let file = open(&path)?;
         file.set_len(0)?;
         durable::sync_folder(&self.folder)?;
         self.points.reach(ShimPoint::AfterSegment);
@@ -190,9 +221,11 @@ impl<'a> Writer<'a> {
             total -= size;
         }
         Ok(Segment {
+            path,
             file,
             size: 0,
             is_marked: true,
+            rest: Rest::Nothing,
         })
     }
 }
@@ -200,14 +233,14 @@ impl<'a> Writer<'a> {
 impl Segment {
     /// Where it fails the packets stay durable and unread until it succeeds.
     fn mark(&mut self) {
-        if self.is_marked {
+        if self.is_marked || self.rest == Rest::Unknown {
             return;
         }
         if self.file.write_all(record::MARK).is_ok() {
             self.size += record::MARK.len() as u64;
             self.is_marked = true;
-        } else {
-            let _ = self.file.set_len(self.size);
+        } else if self.file.set_len(self.size).is_err() {
+            self.rest = Rest::Unknown;
         }
     }
 }
@@ -246,16 +279,19 @@ fn resume(folder: &Path) -> io::Result<End> {
             current: None,
         });
     }
-    let file = open(folder, first)?;
+    let path = segment::path(folder, first);
+    let file = open(&path)?;
     if size < content.len() as u64 {
         file.set_len(size)?;
     }
     // What a writer left that was killed before its sync is marked only once it is durable.
     file.sync_data()?;
     let mut segment = Segment {
+        path,
         file,
         size,
         is_marked,
+        rest: Rest::Nothing,
     };
     segment.mark();
     Ok(End {
@@ -264,12 +300,12 @@ fn resume(folder: &Path) -> io::Result<End> {
     })
 }
 
-fn open(folder: &Path, first: u64) -> io::Result<File> {
+fn open(path: &Path) -> io::Result<File> {
     OpenOptions::new()
         .create(true)
         .append(true)
         .mode(0o600)
-        .open(segment::path(folder, first))
+        .open(path)
 }
 
 #[cfg(test)]

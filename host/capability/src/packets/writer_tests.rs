@@ -183,3 +183,36 @@ fn a_full_disk_is_said_and_nothing_is_numbered_twice() {
     assert_eq!(keep(&mut refused, &["1"]), [1]);
     assert_eq!(numbers(folder.path(), 0), [1]);
 }
+
+#[test]
+fn what_was_refused_and_could_not_be_cut_off_goes_before_anything_else_is_written() {
+    let folder = tempfile::tempdir().unwrap();
+    let mut writer = writer(folder.path(), PacketLimits::default());
+    assert_eq!(keep(&mut writer, &["\"kept\""]), [1]);
+    let packets_folder = folder.path().join("packets");
+    let path = segment::path(&packets_folder, 1);
+    let good = fs::read(&path).unwrap();
+    // A disk that takes nothing and cannot be cut: the file is open for reading only.
+    let current = writer.end.as_mut().unwrap().current.as_mut().unwrap();
+    current.file = File::open(&path).unwrap();
+    assert!(writer.append(5, &packets(&["\"refused\""])).error.is_some());
+    assert!(writer.torn.is_some());
+    // What such a disk may have kept of it: all.
+    let mut torn = good.clone();
+    record::write(&mut torn, 2, 5, "\"refused\"");
+    fs::write(&path, &torn).unwrap();
+    assert_eq!(keep(&mut writer, &["\"new\""]), [2]);
+    assert_eq!(read(folder.path(), 1), [(2, "\"new\"".to_owned())]);
+
+    // And where nothing more is written, it goes when the writer ends.
+    let good = fs::read(&path).unwrap();
+    writer.torn = Some((path.clone(), good.len() as u64));
+    writer.end = None;
+    fs::write(
+        &path,
+        [&good[..], b"{\"seq\":3,\"at_ms\":5,\"packet\":3}\n"].concat(),
+    )
+    .unwrap();
+    writer.settle();
+    assert_eq!(fs::read(&path).unwrap(), good);
+}

@@ -19,6 +19,7 @@ use rustix::io::Errno;
 
 use super::Workspaces;
 use crate::fault;
+use crate::opening::{TO_CHANGE, open_folder};
 use crate::secret::SecretValue;
 
 /// The name a file has until it is whole. What a crash left under it is removed.
@@ -65,12 +66,12 @@ impl Workspaces {
         Ok(())
     }
 
-    /// Opens a part of a workload's folder, and no link in its place.
+    /// Opens a part of a workload's folder, also one its program has closed, and no link in its place.
     pub(super) fn open_part(&self, workload: WorkloadId, part: &str) -> io::Result<OwnedFd> {
         let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
         let root = rustix::fs::open(&self.root, flags, Mode::empty())?;
-        let folder = openat(&root, workload.to_string(), flags, Mode::empty())?;
-        Ok(openat(&folder, part, flags, Mode::empty())?)
+        let folder = open_folder(&root, workload.to_string(), TO_CHANGE)?;
+        Ok(open_folder(&folder, part, TO_CHANGE)?)
     }
 }
 

@@ -6,6 +6,8 @@ use std::path::{Path, PathBuf};
 
 use fleet_model::WorkloadId;
 use rustix::fs::{CWD, Mode, OFlags};
+use rustix::process::{Uid, geteuid};
+use rustix::thread::set_thread_res_uid;
 use tempfile::TempDir;
 
 use super::*;
@@ -202,6 +204,51 @@ fn however_deep_the_tree_all_of_it_is_counted() {
     let after = workspaces.usage(id()).unwrap();
     assert!(after.workspace_bytes >= before.workspace_bytes + (1 << 16));
     workspaces.remove(id()).unwrap();
+}
+
+/// Does something as a user who may not do everything: root enters what is closed.
+fn as_nobody<T: Send>(work: impl FnOnce() -> T + Send) -> T {
+    let nobody = Uid::from_raw(65_534);
+    let drop_rights = move || {
+        if geteuid().is_root() {
+            // Of this thread alone.
+            set_thread_res_uid(nobody, nobody, nobody).unwrap();
+        }
+        work()
+    };
+    std::thread::scope(|scope| scope.spawn(drop_rights).join().unwrap())
+}
+
+#[test]
+fn what_a_program_has_closed_is_opened_up_and_counted() {
+    let mode = |path: &Path, mode: u32| {
+        fs::set_permissions(path, fs::Permissions::from_mode(mode)).unwrap();
+    };
+    let (_folder, workspaces, path) = as_nobody(|| {
+        let (folder, workspaces, path) = workspaces();
+        for closed in ["none", "no-list", "no-way"] {
+            fs::create_dir_all(path.join(closed).join("inner")).unwrap();
+            let file = path.join(closed).join("inner/file");
+            fs::write(&file, [7; 1 << 16]).unwrap();
+            fs::File::open(&file).unwrap().sync_all().unwrap();
+        }
+        let before = workspaces.usage(id()).unwrap();
+        assert!(before.workspace_bytes >= 3 << 16, "{before:?}");
+        mode(&path.join("none/inner"), 0o000);
+        for (closed, bits) in [("none", 0o000), ("no-list", 0o300), ("no-way", 0o600)] {
+            mode(&path.join(closed), bits);
+        }
+        mode(&path, 0o000);
+        assert_eq!(workspaces.usage(id()).unwrap(), before);
+        (folder, workspaces, path)
+    });
+    // What is another user's is said to be closed.
+    if geteuid().is_root() {
+        fs::create_dir(path.join("foreign")).unwrap();
+        mode(&path.join("foreign"), 0o700);
+        let usage = as_nobody(|| workspaces.usage(id()).unwrap());
+        assert_eq!((usage.unseen, usage.closed), (1, 1), "{usage:?}");
+    }
 }
 
 #[test]

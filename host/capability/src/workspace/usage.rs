@@ -3,19 +3,22 @@
 //! Counted are the blocks the file system gave out, a file of several names once, and no link is
 //! followed. One folder is open at a time, however deep the tree is: the walk goes up by `..` and
 //! checks that it comes out where it went in. A tree that changes meanwhile is counted as it is
-//! met; what could not be seen is said.
+//! met. A folder that its program has closed is opened up where the host may do that; what could not
+//! be seen is said.
 
 use std::collections::BTreeSet;
 use std::ffi::{CStr, CString};
 use std::io;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 
 use fleet_model::{Error, WorkloadId};
 use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags, Stat, fstat, openat, statat};
 use rustix::io::Errno;
+use rustix::process::geteuid;
 
 use super::Workspaces;
 use crate::fault;
+use crate::opening::{TO_READ, open_folder};
 
 /// How many files and folders one call looks at: about a second's work.
 pub const MOST_ENTRIES: u64 = 500_000;
@@ -34,6 +37,8 @@ pub struct Usage {
     /// moved meanwhile, those beyond [`MOST_ENTRIES`]. Where there are any, the workload takes at
     /// least what is said.
     pub unseen: u64,
+    /// How many of these are closed, and this user may not open them.
+    pub closed: u64,
 }
 
 impl Workspaces {
@@ -63,6 +68,7 @@ impl Workspaces {
             workspace_bytes,
             logs_bytes,
             unseen: walk.unseen,
+            closed: walk.closed,
         })
     }
 }
@@ -77,6 +83,9 @@ fn is_gone(error: &io::Error) -> bool {
 struct Walk {
     bytes: u64,
     unseen: u64,
+    closed: u64,
+    /// What is given back to a folder's owner where it is missing; nothing to who needs none of it.
+    needed: u32,
     /// How many entries may still be looked at.
     left: u64,
     /// Files with several names that were counted.
@@ -97,6 +106,8 @@ impl Walk {
         Self {
             bytes: 0,
             unseen: 0,
+            closed: 0,
+            needed: if geteuid().is_root() { 0 } else { TO_READ },
             left: most,
             linked: BTreeSet::new(),
         }
@@ -110,7 +121,7 @@ impl Walk {
         let mut levels = vec![self.enter(&here, &stat)];
         while let Some(level) = levels.last_mut() {
             if let Some(name) = level.waiting.pop() {
-                match open(&here, &name) {
+                match self.open(&here, &name) {
                     // What is mounted there is not the workload's.
                     Ok((_, stat)) if identity(&stat).0 != device => {}
                     Ok((inner, stat)) => {
@@ -118,14 +129,15 @@ impl Walk {
                         here = inner;
                     }
                     Err(Errno::NOENT | Errno::NOTDIR) => {}
-                    Err(_) => self.unseen += 1,
+                    Err(error) => self.missed(error),
                 }
                 continue;
             }
             levels.pop();
             let Some(above) = levels.last() else { break };
-            match open(&here, c"..") {
-                Ok((outer, stat)) if identity(&stat) == above.identity => here = outer,
+            let above = above.identity;
+            match self.open(&here, c"..") {
+                Ok((outer, stat)) if identity(&stat) == above => here = outer,
                 // It was moved: the way back is lost, with what was still waiting there.
                 _ => {
                     self.unseen += 1;
@@ -139,8 +151,8 @@ impl Walk {
     /// Counts what is in a folder, and says which folders are in it.
     fn enter(&mut self, folder: &OwnedFd, stat: &Stat) -> Level {
         let mut waiting = Vec::new();
-        if self.list(folder, &mut waiting).is_err() {
-            self.unseen += 1;
+        if let Err(error) = self.list(folder, &mut waiting) {
+            self.missed(error);
         }
         Level {
             identity: identity(stat),
@@ -173,6 +185,29 @@ impl Walk {
         Ok(())
     }
 
+    fn missed(&mut self, why: Errno) {
+        self.unseen += 1;
+        if why == Errno::ACCESS {
+            self.closed += 1;
+        }
+    }
+
+    /// Opens a folder, and no link to one.
+    fn open(&self, parent: &OwnedFd, name: &CStr) -> Result<(OwnedFd, Stat), Errno> {
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+        let opened = openat(parent, name, flags, Mode::empty());
+        let is_closed = |folder: &OwnedFd| {
+            fstat(folder).is_ok_and(|stat| stat.st_mode & self.needed != self.needed)
+        };
+        let folder = match opened {
+            Ok(folder) if !is_closed(&folder) => folder,
+            Ok(_) | Err(Errno::ACCESS) => open_folder(parent, name, self.needed)?,
+            Err(error) => return Err(error),
+        };
+        let stat = fstat(&folder)?;
+        Ok((folder, stat))
+    }
+
     fn count(&mut self, stat: &Stat) {
         let is_folder = FileType::from_raw_mode(stat.st_mode) == FileType::Directory;
         if is_folder || stat.st_nlink == 1 || self.linked.insert(identity(stat)) {
@@ -186,12 +221,4 @@ impl Walk {
 
 fn identity(stat: &Stat) -> Identity {
     (stat.st_dev, stat.st_ino)
-}
-
-/// Opens a folder, and no link to one.
-fn open(parent: &OwnedFd, name: &CStr) -> Result<(OwnedFd, Stat), Errno> {
-    let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-    let folder = openat(parent.as_fd(), name, flags, Mode::empty())?;
-    let stat = fstat(&folder)?;
-    Ok((folder, stat))
 }

@@ -3,12 +3,12 @@
 use std::fs;
 use std::path::Path;
 
-use fleet_capability::{Open, ProcessState, Processes};
+use fleet_capability::{Open, OutputOptions, ProcessState, Processes, Stream};
 use fleet_model::ErrorKind;
 use fleet_model::driver::KillTarget;
 use futures::StreamExt;
 
-use crate::harness::{BOTH, Host, Run, any_op, caller, lives, members, until, within};
+use crate::harness::{BOTH, Host, Run, any_op, caller, joined, lives, members, until, within};
 
 /// A daemon as daemons are: in a session of its own, with its parent gone.
 const DAEMON: &str =
@@ -58,6 +58,9 @@ async fn an_exit_is_told_when_what_it_left_behind_is_gone() {
             .await;
         assert_eq!(run.run().await.code, 4);
         assert!(!lives(daemon(&run).await));
+        let frames = run.output(OutputOptions::default()).await;
+        let said = String::from_utf8(joined(&frames, Stream::Event)).unwrap();
+        assert!(said.contains("run it in the foreground"), "{said}");
         if let Some(group) = group(&run) {
             until(|| (!Path::new(&group).parent().unwrap().exists()).then_some(())).await;
         }

@@ -102,6 +102,9 @@ async fn what_forks_without_end_stays_below_its_limit_and_the_host_lives() {
     let forks: Vec<u32> = forks.lines().map(|line| line.parse().unwrap()).collect();
     assert_eq!(forks.len(), 11, "with the shell itself: 12");
     assert!(!forks.iter().any(|pid| lives(*pid)));
+    let frames = run.output(OutputOptions::default()).await;
+    let said = String::from_utf8(joined(&frames, Stream::Event)).unwrap();
+    assert!(said.contains("raise `processes`"), "{said}");
     assert_eq!(host.script("exit 5").await.run().await.code, 5);
 }
 

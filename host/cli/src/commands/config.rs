@@ -60,7 +60,9 @@ fn check(args: &CheckArgs, context: &mut Context) -> Result<(), Failure> {
         source: source.to_string(),
     };
     let page = Page::complete(loaded.values.into_iter().map(entry).collect());
-    context.output.answer(&page, || people(&page.items))
+    context.output.answer(&page, || people(&page.items))?;
+    // Refused or not, it is of use to see where each value comes from.
+    config::check(&loaded.settings)
 }
 
 fn people(entries: &[Entry]) -> String {
@@ -118,5 +120,28 @@ mod tests {
         assert_eq!(line("listen"), ["\"127.0.0.1:7300\"", "default"]);
         assert_eq!(line("data")[1], "--data");
         assert_eq!(line("plugins.dir"), ["-", "default"]);
+    }
+
+    #[test]
+    fn check_refuses_what_run_refuses_and_shows_where_it_stands() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("fleet-host.toml");
+        for (text, refusal) in [
+            ("heartbeat = \"8s\"\n", "heartbeat"),
+            ("listen = \"0.0.0.0:7300\"\n", "0.0.0.0:7300"),
+        ] {
+            std::fs::write(&file, text).unwrap();
+            let (mut context, out) = kept(Global {
+                data: Some(folder.path().to_path_buf()),
+                ..Global::default()
+            });
+            let failure = check(&CheckArgs { config: None }, &mut context).unwrap_err();
+            assert!(failure.message.contains(refusal), "{failure:?}");
+            assert!(
+                out.text().contains(&file.display().to_string()),
+                "{}",
+                out.text()
+            );
+        }
     }
 }

@@ -19,7 +19,8 @@ pub(crate) struct EventsArgs {
         long,
         value_name = "SEQ",
         default_value_t = 0,
-        hide_default_value = true
+        hide_default_value = true,
+        allow_hyphen_values = true
     )]
     after: u64,
 }

@@ -179,6 +179,12 @@ pub(super) const HEARTBEAT: &str = "5s";
 pub(super) const LEVEL: &str = "warn";
 
 impl Settings {
+    /// How often a node speaks, in milliseconds.
+    #[cfg(feature = "controller")]
+    pub(crate) fn heartbeat_ms(&self) -> u64 {
+        u64::try_from(self.heartbeat.as_millis()).unwrap_or(u64::MAX)
+    }
+
     /// What is in force where the document says nothing else.
     pub(super) fn of(document: Document, data: PathBuf) -> Self {
         let Document {

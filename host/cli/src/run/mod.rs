@@ -2,6 +2,7 @@
 //!
 //! | room | what happens there |
 //! |---|---|
+//! | [`ballast`] | room kept back for the moment when the disk is full |
 //! | [`data`] | the data folder: its owner, its lock, the admin token |
 //! | [`grants`] | what plugins may do, and the file a first start writes |
 //! | [`listen`] | the address of the API |
@@ -14,6 +15,8 @@
 //! What can be refused is refused before anything is changed; then the folder is locked, and only
 //! then is anything opened.
 
+#[cfg(all(feature = "controller", feature = "node"))]
+mod ballast;
 #[cfg(all(feature = "controller", feature = "node"))]
 mod data;
 #[cfg(all(feature = "controller", feature = "node"))]
@@ -39,7 +42,9 @@ use clap::Args;
 
 use crate::app::Context;
 use crate::config::{self, Flags, LogFormat, Role, Settings};
-use crate::failure::{Exit, Failure};
+#[cfg(not(all(feature = "controller", feature = "node")))]
+use crate::failure::Exit;
+use crate::failure::Failure;
 
 /// Its arguments. `--data` is a global flag.
 #[derive(Debug, Args)]
@@ -85,15 +90,7 @@ impl RunArgs {
 pub(crate) fn run(args: RunArgs, context: &mut Context) -> Result<(), Failure> {
     let flags = args.flags(context.global.data.as_ref());
     let settings = config::load(args.config.as_deref(), &flags, &context.environment)?.settings;
-    if settings.role != Role::All {
-        let message = format!(
-            "this build cannot run `--role {}` alone",
-            settings.role.as_str()
-        );
-        return Err(
-            Failure::new(Exit::Refused, message).help("leave --role out, or say `--role all`")
-        );
-    }
+    config::check(&settings)?;
     log_to_stderr(&settings)?;
     host(settings, context)
 }

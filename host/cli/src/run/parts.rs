@@ -5,7 +5,7 @@ use std::path::Path;
 use std::sync::Arc;
 
 use fleet_capability::{LocalProcesses, LocalSpools, Redactor, ShimCommand};
-use fleet_controller::{Controller, ControllerOptions, ControllerState, OpenError, SealingKey};
+use fleet_controller::{Controller, ControllerOptions, ControllerState, SealingKey};
 use fleet_model::plugin::{Plugin, PluginState};
 use fleet_model::{Error, Name};
 use fleet_node::state::Identity;
@@ -16,6 +16,7 @@ use fleet_seam::{Clock, Entropy, Ids};
 use fleet_store::sqlite::Sqlite;
 use fleet_store::{Options, State, Store, StoreError};
 
+use super::ballast::{Ballast, Ballasted};
 use super::data::{CONTROLLER_DB, DataFolder, NODE_DB};
 use super::grants::Granted;
 use crate::config::Settings;
@@ -40,6 +41,7 @@ pub(super) struct Parts {
     pub(super) node_store: Store<NodeState>,
     pub(super) plugins: Arc<PluginHost>,
     pub(super) listener: MemoryListener,
+    pub(super) ballast: Arc<Ballast>,
 }
 
 /// Opens everything there is in the data folder.
@@ -55,8 +57,10 @@ pub(super) async fn open(
     let Seams { clock, entropy } = seams.clone();
     let ids = Ids::new(clock.clone(), entropy.clone());
     let name = node_name();
-    let controller_store = store::<ControllerState>(&data.join(CONTROLLER_DB), &ids).await?;
-    let node_store = store::<NodeState>(&data.join(NODE_DB), &ids).await?;
+    let ballast = Arc::new(Ballast::open(data));
+    let controller_store =
+        store::<ControllerState>(&data.join(CONTROLLER_DB), &ids, &ballast).await?;
+    let node_store = store::<NodeState>(&data.join(NODE_DB), &ids, &ballast).await?;
 
     belong_together(&controller_store, &node_store, data)?;
 
@@ -97,14 +101,16 @@ pub(super) async fn open(
     let mut options = ControllerOptions::new(token, env!("CARGO_PKG_VERSION"));
     options.boot.clone_from(&boot);
     options.sealing_key = sealing_key(folder, &controller_store, entropy.as_ref())?;
-    options.heartbeat_ms = u64::try_from(settings.heartbeat.as_millis()).unwrap_or(u64::MAX);
+    options.heartbeat_ms = settings.heartbeat_ms();
     let controller = Controller::open(
         controller_store.clone(),
         options,
         clock.clone(),
         entropy.clone(),
     );
-    let controller = controller.await.map_err(|error| not_opened(&error))?;
+    let controller = controller
+        .await
+        .map_err(|error| Failure::failed(chain(&error)))?;
     let (dialer, listener) = memory();
     let node = Node::open(
         NodeOptions {
@@ -131,6 +137,7 @@ pub(super) async fn open(
         node_store,
         plugins,
         listener,
+        ballast,
     })
 }
 
@@ -181,23 +188,19 @@ fn belong_together(
     )))
 }
 
-async fn store<S: State>(path: &Path, ids: &Ids) -> Result<Store<S>, Failure> {
+async fn store<S: State>(
+    path: &Path,
+    ids: &Ids,
+    ballast: &Arc<Ballast>,
+) -> Result<Store<S>, Failure> {
     let refused = |error: StoreError| Failure::failed(chain(&error));
     let disk = Sqlite::open::<S>(path, &ids.store().to_string())
         .await
         .map_err(refused)?;
-    Store::open(Arc::new(disk), Options::default())
+    let ballast = ballast.clone();
+    Store::open(Arc::new(Ballasted { disk, ballast }), Options::default())
         .await
         .map_err(refused)
-}
-
-fn not_opened(error: &OpenError) -> Failure {
-    match error {
-        OpenError::Heartbeat { .. } => {
-            Failure::usage(chain(error)).help("it is the key `heartbeat` of fleet-host.toml")
-        }
-        _ => Failure::failed(chain(error)),
-    }
 }
 
 /// The machine's name, as far as it is one.
@@ -261,6 +264,7 @@ pub(super) fn readiness(
     plugins: Arc<PluginHost>,
     node: Arc<Readiness>,
     controller: Controller,
+    ballast: Arc<Ballast>,
 ) -> Arc<dyn Fn() -> Vec<String> + Send + Sync> {
     Arc::new(move || {
         let mut reasons = reasons(&required, &plugins.plugins(), &node);
@@ -268,6 +272,7 @@ pub(super) fn readiness(
         if reasons.is_empty() && !controller.loading_plugins().is_empty() {
             reasons.push("the controller has not heard yet what became of the plugins".to_owned());
         }
+        reasons.extend(ballast.reason());
         reasons
     })
 }

@@ -29,6 +29,8 @@ pub(super) struct Running {
     tasks: [JoinHandle<()>; 3],
     /// Returns when a store has failed.
     broken: JoinHandle<(&'static str, Cause)>,
+    /// Keeps room back on the disk.
+    ballast: JoinHandle<()>,
     controller_store: Store<ControllerState>,
     node_store: Store<NodeState>,
 }
@@ -48,6 +50,7 @@ impl Running {
             node_store,
             plugins,
             listener: nodes,
+            ballast,
         } = parts;
         let readiness = node.readiness();
         let reasons = parts::readiness(
@@ -55,7 +58,10 @@ impl Running {
             plugins.clone(),
             readiness.clone(),
             controller.clone(),
+            ballast.clone(),
         );
+        let look = clock.clone();
+        let ballast = tokio::spawn(async move { ballast.keep(&*look).await });
         let known = controller.clone();
         let stops: [CancellationToken; 3] = std::array::from_fn(|_| CancellationToken::new());
         let [api_stop, node_stop, controller_stop] = stops.clone();
@@ -81,6 +87,7 @@ impl Running {
             stops,
             tasks: [api, node, sessions],
             broken,
+            ballast,
             controller_store,
             node_store,
         }
@@ -112,9 +119,11 @@ impl Running {
             stops: [api_stop, node_stop, controller_stop],
             tasks: [api, node, sessions],
             broken,
+            ballast,
             ..
         } = self;
         broken.abort();
+        ballast.abort();
         api_stop.cancel();
         node_stop.cancel();
         // A part that panicked has ended too.

@@ -58,17 +58,10 @@ async fn live(settings: &Settings, context: &mut Context) -> Result<(), Failure>
         entropy: Arc::new(SystemEntropy),
     };
     let began_ms = seams.clock.boot_ms();
-    listen::check(settings.listen)?;
     let Some(plugins) = &settings.plugins else {
         return Err(Failure::usage("no plugin folder is named")
             .help("name one: `fleet-host run --plugins DIR`"));
     };
-    if !plugins.is_dir() {
-        return Err(
-            Failure::usage(format!("there is no plugin folder {}", plugins.display()))
-                .help("name the folder that holds NAME.wasm and NAME.toml with --plugins DIR"),
-        );
-    }
     let data = DataFolder::take(&settings.data)?;
     let mut stop = Stop::listen()?;
     let listener = listen::listen(settings.listen).await?;

@@ -45,22 +45,22 @@ pub(crate) struct SpecArgs {
     #[arg(long, value_name = "POLICY", value_parser = PossibleValuesParser::new(Restart::ALL.map(Restart::as_str)).map(|word| values::restart(&word)))]
     restart: Option<Restart>,
     /// How long it may exist, as in 90s, 1h 30m or 7d; then it is removed
-    #[arg(long, value_name = "DURATION")]
+    #[arg(long, value_name = "DURATION", allow_hyphen_values = true)]
     ttl: Option<Span>,
     /// How many processors it may use at once, as in 0.5 or 2
-    #[arg(long, value_name = "NUMBER")]
+    #[arg(long, value_name = "NUMBER", allow_hyphen_values = true)]
     cpu: Option<Cpu>,
     /// How much memory it may use, as in 64MiB; what needs more is killed
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     memory: Option<Size>,
     /// How many processes and threads it may have at once
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..))]
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u32).range(1..), allow_hyphen_values = true)]
     processes: Option<u32>,
     /// How much its workspace may hold, as in 1GiB; a workload over it is ended
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     disk: Option<Size>,
     /// How much of its output is kept, the oldest going first [default: 64MiB]
-    #[arg(long, value_name = "SIZE")]
+    #[arg(long, value_name = "SIZE", allow_hyphen_values = true)]
     log: Option<Size>,
     /// A file of this machine to put at PATH in its workspace before each start; may be repeated
     #[arg(long = "file", value_name = "PATH=FILE", value_parser = values::attached)]

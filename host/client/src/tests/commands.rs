@@ -106,6 +106,26 @@ async fn insistence_ends_and_says_what_was_the_matter() {
 }
 
 #[tokio::test]
+async fn who_is_asked_to_come_back_later_than_it_waits_does_not_wait() {
+    let paused = |ms: u64| json!({"status": 503, "kind": "unavailable", "code": "restarting", "detail": "later", "retry_after_ms": ms});
+    let server = Server::scripted([
+        Answer::Json(503, paused(1)),
+        Answer::Json(503, paused(3_600_000)),
+    ])
+    .await;
+    let client = server.client().insisting(PATIENCE);
+    let error = client
+        .send("web", &go(), &client.new_key())
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(&error, ClientError::Api { error, .. } if error.retry_after_ms == Some(3_600_000)),
+        "{error:?}"
+    );
+    assert_eq!(server.asked().len(), 2);
+}
+
+#[tokio::test]
 async fn what_will_not_pass_by_waiting_is_told_at_once() {
     for (status, kind, code) in [
         (409, ErrorKind::Conflict, "not-running"),

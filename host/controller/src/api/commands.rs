@@ -54,7 +54,7 @@ pub(super) struct Taken {
     request_body = Command,
     responses(
         (status = 200, description = "durable at its node, to be written to the program's input in order", body = Taken),
-        (status = "default", description = "a problem: `not-running`, `no-input`, `input-full`; 503 while the workload's node is away or the workload is being made", content_type = "application/problem+json", body = Problem)
+        (status = "default", description = "a problem: `not-running`, `no-input`, `input-full`; 503 while the workload's node is away or the workload is being made, at once with `restarting` and `retry_after_ms` where it is made again only after a long pause", content_type = "application/problem+json", body = Problem)
     )
 )]
 pub(super) async fn send(
@@ -62,10 +62,10 @@ pub(super) async fn send(
     Target(name): Target,
     key: Key,
     params: Params,
-    body: Sent<Command>,
+    body: Result<Sent<Command>, Problem>,
 ) -> Result<axum::Json<Taken>, Problem> {
     params.finish()?;
-    let base64 = content(body.value)?;
+    let base64 = content(body.map_err(own_limit)?.value)?;
     let found = find(&api.inner.store.snapshot().state, &name)?;
     let wanted = WorkloadIntent::deserialize(&found.item.intent)
         .is_ok_and(|intent| intent.desired == Desired::Running);
@@ -103,6 +103,23 @@ pub(super) async fn send(
     Ok(axum::Json(Taken { key }))
 }
 
+/// A body beyond the limit of all bodies is beyond that of a command, which is what helps to know.
+fn own_limit(problem: Problem) -> Problem {
+    if problem.code == "body-too-large" {
+        Problem::with_status(problem.status, too_large("the command"))
+    } else {
+        problem
+    }
+}
+
+fn too_large(what: impl std::fmt::Display) -> Error {
+    Error::invalid(
+        "command-too-large",
+        format!("{what} is too large; at most {MAX_BYTES} bytes fit: put large data into a file"),
+    )
+    .with("limit_bytes", MAX_BYTES)
+}
+
 fn content(command: Command) -> Result<String, Error> {
     let (base64, bytes) = match (command.text, command.base64) {
         (Some(text), None) => (STANDARD.encode(&text), text.len()),
@@ -126,12 +143,7 @@ fn content(command: Command) -> Result<String, Error> {
             "the command is empty: send at least one byte",
         )),
         1..=MAX_BYTES => Ok(base64),
-        _ => Err(Error::invalid(
-            "command-too-large",
-            format!(
-                "the command is {bytes} bytes; at most {MAX_BYTES} fit: put large data into a file"
-            ),
-        )),
+        _ => Err(too_large(format_args!("the command of {bytes} bytes"))),
     }
 }
 

@@ -160,11 +160,12 @@ fn used(name: &Name, users: &[&str]) -> Error {
         "secret-in-use",
         format!(
             "secret `{name}` is used by {shown}{more}, which could not be started without it: remove those first, or remove it \
-             all the same with `force=true`"
+             all the same, by force"
         ),
     )
     .with("secret", name)
     .with("workloads", shown)
+    .with("remedy", "force=true")
 }
 
 /// An event about a secret: that it happened, and nothing of what is in it.

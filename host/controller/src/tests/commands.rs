@@ -82,6 +82,16 @@ async fn what_cannot_be_sent_says_why() {
     ] {
         bench.ask("POST", PATH, body).await.problem(422, code);
     }
+    // Whether the command or already its body is too large: what fits is the command's limit.
+    for (mebibytes, status) in [(2, 422), (5, 413)] {
+        let text = "x".repeat(mebibytes << 20);
+        let problem = bench
+            .ask("POST", PATH, json!({"text": text}))
+            .await
+            .problem(status, "command-too-large");
+        let detail = problem["detail"].as_str().unwrap();
+        assert!(detail.contains("at most 1048576 bytes"), "{detail}");
+    }
     let full = Error::new(
         fleet_model::ErrorKind::Exhausted,
         "input-full",

@@ -152,11 +152,10 @@ impl Executor {
             .into());
         };
         let workload = spec::workload(&self.context, record, run, intent)?;
+        let op = transition::op(record, run, Verb::Create);
+        driver.check_secrets(&op, &files::secrets(&intent.spec))?;
         write_files(self.context.clone(), &self.key, intent).await?;
-        match driver
-            .create(&transition::op(record, run, Verb::Create), &workload)
-            .await?
-        {
+        match driver.create(&op, &workload).await? {
             Creation::Ready {
                 handle,
                 kill_target,

@@ -1,7 +1,7 @@
 //! Whether a run that is over is made again, and after which pause. Pure.
 //!
-//! A program that ends soon after it started is started again later and later: 0.5 s, 1 s, 2 s, up to
-//! a minute, each with jitter. One that ran for a while begins with the shortest pause again.
+//! A program that ends soon after it started is started again later and later: 0.5 s, 1 s, 2 s, each
+//! with jitter, and never more than a minute. One that ran for a while begins with the shortest pause again.
 
 use std::time::Duration;
 
@@ -14,7 +14,7 @@ use crate::state::{Backoff, Run, Stage};
 /// The shortest pause.
 const SHORTEST: Duration = Duration::from_millis(500);
 
-/// The longest pause.
+/// The longest pause, jitter included.
 const LONGEST: Duration = Duration::from_secs(60);
 
 /// A run that lasted this long, in milliseconds, was not a failure to start.
@@ -59,7 +59,8 @@ pub fn pause(before: Option<&Backoff>, run: &Run, boot: &str, now_ms: u64) -> (u
         _ => 1,
     };
     let doubled = SHORTEST.saturating_mul(1 << (in_a_row - 1).min(16));
-    (in_a_row, doubled.min(LONGEST))
+    // Jitter adds up to a half ([`Entropy::jitter`](fleet_seam::Entropy::jitter)).
+    (in_a_row, doubled.min(LONGEST * 2 / 3))
 }
 
 /// When a pause ends, on the boot clock in milliseconds; `None` when it has ended.
@@ -73,6 +74,7 @@ mod tests {
     use fleet_model::Error;
     use fleet_model::driver::Exit;
     use fleet_model::item::Generation;
+    use fleet_seam::{Entropy as _, SeededEntropy};
 
     use super::*;
 
@@ -151,9 +153,13 @@ mod tests {
         assert_eq!(
             seen,
             [
-                500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 60_000, 60_000
+                500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000, 40_000, 40_000
             ]
         );
+        let entropy = SeededEntropy::new(1);
+        let longest = (0..1_000).map(|_| entropy.jitter(LONGEST * 2 / 3)).max();
+        assert!(longest <= Some(LONGEST), "{longest:?}");
+        assert!(longest >= Some(LONGEST * 9 / 10), "{longest:?}");
         let after = |run: &Run, boot, now_ms| pause(before.as_ref(), run, boot, now_ms).0;
         assert_eq!(after(&run, "boot", 30_999), 10);
         assert_eq!(after(&run, "boot", 31_000), 1);

@@ -35,6 +35,7 @@ struct Inner {
     removed_files: u32,
     files: BTreeMap<String, Vec<u8>>,
     used_bytes: u64,
+    forbidden: BTreeSet<Name>,
 }
 
 /// Workload, generation, attempt.
@@ -73,6 +74,12 @@ impl World {
     /// What was put into workspaces.
     pub(super) fn files(&self) -> BTreeMap<String, Vec<u8>> {
         self.inner.lock().unwrap().files.clone()
+    }
+
+    /// From now on this secret is not granted.
+    pub(super) fn forbid(&self, secret: &str) {
+        let secret = secret.parse().unwrap();
+        self.inner.lock().unwrap().forbidden.insert(secret);
     }
 
     /// From now on every workspace takes so much disk.
@@ -164,6 +171,14 @@ impl Driver for Double {
 
     async fn fingerprint(&self) -> Result<Fingerprint, Error> {
         Ok(Fingerprint::default())
+    }
+
+    fn check_secrets(&self, _: &Op, names: &BTreeSet<Name>) -> Result<(), Error> {
+        let inner = self.0.inner.lock().unwrap();
+        match names.iter().find(|name| inner.forbidden.contains(*name)) {
+            Some(name) => Err(Error::denied("not-granted", format!("no secret {name}"))),
+            None => Ok(()),
+        }
     }
 
     async fn create(&self, op: &Op, workload: &Workload) -> Result<Creation, Error> {

@@ -242,3 +242,22 @@ async fn files_are_written_before_each_try_secrets_included() {
     assert_eq!(files["key"], b"value-of-api-key");
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_secret_that_is_not_granted_gets_into_no_file() {
+    let mut node = Fixture::start().await;
+    node.world.forbid("api-key");
+    let spec =
+        serde_json::json!({"restart": "always", "files": {"a": "x", "key": {"secret": "api-key"}}});
+    node.script.want_with(1, Some(Desired::Running), spec);
+    let (_, status) = until("its failure", || {
+        node.script
+            .status(1)
+            .filter(|(_, status)| status.state == WorkloadState::Failed)
+    })
+    .await;
+    assert_eq!(status.message.as_deref(), Some("no secret api-key"));
+    assert!(node.world.files().is_empty(), "{:?}", node.world.files());
+    assert!(node.world.runtimes().is_empty());
+    node.stop().await;
+}

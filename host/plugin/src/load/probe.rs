@@ -27,9 +27,12 @@ pub(super) async fn describe(
         });
         from_guest::description(scope.intake(), answer.await?)
     };
-    let mut description = ask
-        .await
-        .map_err(|error| format!("`describe` failed: {error}"))?;
+    let mut description = ask.await.map_err(|error| {
+        format!(
+            "`describe` failed: {error}: mend it, and try it with `fleet-host plugin verify {}.wasm`",
+            manifest.name
+        )
+    })?;
     description.attributes.extend(callee.template.offers());
     check(&description, manifest)?;
     Ok(description)

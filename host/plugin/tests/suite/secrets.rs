@@ -92,6 +92,31 @@ async fn a_secret_that_is_not_granted_is_refused_before_anything_is_made() {
 }
 
 #[tokio::test]
+async fn a_secret_that_the_host_puts_into_a_file_needs_the_same_grant() {
+    let mut machine = machine("");
+    machine.grants = machine
+        .grants
+        .replace("secrets = [\"*\"]", "secrets = [\"api-key\"]");
+    let host = machine.host().await;
+    let native = driver(&host, "native");
+    let check = |names: &[&str]| {
+        let names = names.iter().map(|name| name.parse().unwrap()).collect();
+        native.check_secrets(&op(Verb::Create), &names)
+    };
+    check(&[]).unwrap();
+    check(&["api-key"]).unwrap();
+    let error = check(&["api-key", "db-password"]).unwrap_err();
+    assert_eq!(
+        (error.kind, error.code.as_str()),
+        (ErrorKind::Denied, "not-granted")
+    );
+    let file = machine.grants_path().display().to_string();
+    assert!(error.message.contains("db-password") && error.message.contains(&file));
+    let counted = ("native".parse().unwrap(), "secret *".to_owned());
+    assert_eq!(host.refusals()[&counted], 1);
+}
+
+#[tokio::test]
 async fn no_grant_exceeds_the_ceiling() {
     let mut machine = machine("");
     machine.ceiling = Some("secrets = [\"api-key\"]".to_owned());

@@ -13,6 +13,10 @@ const FULL: i32 = 13;
 const CANTOPEN: i32 = 14;
 const NOTADB: i32 = 26;
 
+/// Extended: the index beside the write-ahead log could not be made larger, for want of space. A commit may
+/// have reached the log by then, so there it is no [`FULL`].
+const IOERR_SHMSIZE: i32 = 10 | (19 << 8);
+
 /// Why a batch was not written.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum Fault {
@@ -46,12 +50,13 @@ impl From<Fault> for CommitError {
 pub(super) fn open_error(path: &Path, error: sqlx::Error) -> StoreError {
     let path = path.to_path_buf();
     let code = primary_code(&error);
+    let has_no_room = code == Some(FULL) || extended_code(&error) == Some(IOERR_SHMSIZE);
     if matches!(error, sqlx::Error::PoolClosed) {
         return StoreError::Closed;
     }
     let source: Cause = Arc::new(error);
     match code {
-        Some(FULL) => StoreError::DiskFull { path, source },
+        _ if has_no_room => StoreError::DiskFull { path, source },
         Some(BUSY) => StoreError::Busy { path, source },
         Some(READONLY | CANTOPEN) => StoreError::Unwritable { path, source },
         Some(CORRUPT) => StoreError::Corrupt { path, source },
@@ -60,8 +65,12 @@ pub(super) fn open_error(path: &Path, error: sqlx::Error) -> StoreError {
     }
 }
 
-/// The low byte of the extended code that SQLite reports.
+/// The low byte of the extended code.
 fn primary_code(error: &sqlx::Error) -> Option<i32> {
-    let code = error.as_database_error()?.code()?.parse::<i32>().ok()?;
-    Some(code & 0xff)
+    Some(extended_code(error)? & 0xff)
+}
+
+/// What SQLite reports.
+fn extended_code(error: &sqlx::Error) -> Option<i32> {
+    error.as_database_error()?.code()?.parse().ok()
 }

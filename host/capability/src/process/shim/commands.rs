@@ -97,7 +97,8 @@ impl<'a> Commands<'a> {
         }
         say(&texts);
         // Where this fails they stay, are given to nobody, and are said again by the next try.
-        if self.commit(&[Record::Drop(numbers.clone())]).is_ok() {
+        let next = self.book.next();
+        if self.commit(&[Record::Drop(numbers.clone())], next).is_ok() {
             self.book.apply(Record::Drop(numbers));
         }
     }
@@ -106,6 +107,7 @@ impl<'a> Commands<'a> {
     pub(super) fn end(&mut self) {
         self.pipe = Pipe::Ended;
         self.outgoing.clear();
+        self.settle(self.not_before_ms);
     }
 
     pub(super) fn watch<'f>(&'f self, watched: &mut Vec<PollFd<'f>>) {
@@ -160,6 +162,7 @@ impl<'a> Commands<'a> {
             taken.answers.push((from, answer));
         }
         self.advance(taken, now_ms);
+        self.settle(now_ms);
         self.control.settle();
     }
 
@@ -218,7 +221,9 @@ impl<'a> Commands<'a> {
             taken.records.push(Record::Begin(due.clone()));
         }
         if !taken.records.is_empty() {
-            match self.commit(&taken.records) {
+            let first = taken.numbers.first().copied();
+            let first = first.unwrap_or_else(|| self.book.next());
+            match self.commit(&taken.records, first) {
                 Ok(()) => self.begin(&taken, due),
                 Err(error) => {
                     self.not_before_ms = now_ms + RETRY_MS;
@@ -260,14 +265,26 @@ impl<'a> Commands<'a> {
         }
     }
 
-    fn commit(&mut self, records: &[Record]) -> io::Result<()> {
+    /// Adds records to the journal, in place anew if need be. What is taken only now, from the number
+    /// `first` on, comes with the records and no earlier: if they fail, nothing of it is there.
+    fn commit(&mut self, records: &[Record], first: u64) -> io::Result<()> {
         if self.journal.is_worn(&self.book) {
             self.book.forget(unix_ms());
             self.points.reach(ShimPoint::BeforeRewrite);
-            self.journal.rewrite(&self.book)?;
+            self.journal.rewrite(self.book.records_before(first))?;
             self.points.reach(ShimPoint::AfterRewrite);
         }
         self.journal.append(records)
+    }
+
+    /// Clears away what was refused and is in the journal all the same.
+    fn settle(&mut self, now_ms: u64) {
+        if self.journal.is_in_doubt()
+            && now_ms >= self.not_before_ms
+            && self.journal.rewrite(self.book.records()).is_err()
+        {
+            self.not_before_ms = now_ms + RETRY_MS;
+        }
     }
 
     /// Writes what was begun, as far as the pipe takes it.

@@ -42,6 +42,13 @@ const HUNT_MS: (u64, u64) = (5, 250);
 /// How long to wait before trying again to record an exit.
 const RECORD_MS: u64 = 500;
 
+/// Said where a program ended by itself and something of it still ran.
+const LEFT_BEHIND: &str = "what it left behind in the background was ended with it: to keep a program, run it in the foreground";
+
+/// Said where a limit kept a program from having another process.
+const REFUSED_FORK: &str =
+    "it was refused another process at its limit: raise `processes` in its [limits]";
+
 /// The code of an end that was not seen.
 const UNSEEN: i32 = 255;
 
@@ -142,11 +149,21 @@ impl<'a> Keeper<'a> {
         if let Some(channels) = &mut self.channels {
             channels.end_commands();
         }
+        let ended_by_itself = |exit: &Exit| start_error.is_none() && exit.signal.is_none();
+        let left_behind = self.exit.as_ref().is_some_and(ended_by_itself) && self.collect();
         self.end_descendants();
         self.drain();
         let time = writer::now();
         for pump in &mut self.pumps {
             pump.finish(&mut self.writer, &time);
+        }
+        for (is_so, text) in [
+            (left_behind, LEFT_BEHIND),
+            (self.placement.saw_refused_fork(), REFUSED_FORK),
+        ] {
+            if is_so {
+                self.writer.add(&time, Stream::Event, true, text.as_bytes());
+            }
         }
         if let Some(channels) = self.channels.take() {
             channels.close(&mut self.writer, &time);

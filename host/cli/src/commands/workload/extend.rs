@@ -15,7 +15,7 @@ pub(crate) struct ExtendArgs {
     #[arg(value_name = "ID")]
     name: String,
     /// How much later it is to be removed, as in 30m, 1h 30m or 7d
-    #[arg(value_name = "DURATION")]
+    #[arg(value_name = "DURATION", allow_negative_numbers = true)]
     by: Span,
 }
 

@@ -18,10 +18,10 @@ pub(crate) struct LogsArgs {
     #[arg(long, short)]
     follow: bool,
     /// Only what was printed since: 10m, 2h, or a time like 2026-01-31T12:00:00Z
-    #[arg(long, value_name = "WHEN", value_parser = Since::parse)]
+    #[arg(long, value_name = "WHEN", value_parser = Since::parse, allow_hyphen_values = true)]
     since: Option<Since>,
     /// Only the last so many lines
-    #[arg(long, value_name = "LINES")]
+    #[arg(long, value_name = "LINES", allow_hyphen_values = true)]
     tail: Option<u64>,
     /// Put the time before each line
     #[arg(long)]

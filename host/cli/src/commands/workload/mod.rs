@@ -11,6 +11,7 @@ mod rm;
 mod run;
 mod sample;
 mod send;
+mod settle;
 mod show;
 mod start;
 mod stop;
@@ -57,7 +58,7 @@ pub(crate) enum Command {
 #[derive(Debug, Args)]
 pub(crate) struct Ending {
     /// How long the end may take before it becomes a kill [default: 10s]
-    #[arg(long, value_name = "DURATION", value_parser = time::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = time::duration, allow_hyphen_values = true)]
     grace: Option<Duration>,
     /// Return once the host has accepted it
     #[arg(long)]

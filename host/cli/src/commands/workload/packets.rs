@@ -22,7 +22,8 @@ pub(crate) struct PacketsArgs {
         long,
         value_name = "SEQ",
         default_value_t = 0,
-        hide_default_value = true
+        hide_default_value = true,
+        allow_hyphen_values = true
     )]
     after: u64,
 }

@@ -1,14 +1,15 @@
 //! `workload run`.
 
-use clap::Args;
-use fleet_client::Client;
-use fleet_model::workload::Workload;
+use std::time::Duration;
 
-use super::{outcome, trial};
+use clap::Args;
+
+use super::settle::settled;
+use super::trial;
 use crate::app::Context;
 use crate::failure::Failure;
-use crate::progress::Progress;
 use crate::spec::SpecArgs;
+use crate::time;
 
 /// Its arguments.
 #[derive(Debug, Args)]
@@ -18,6 +19,9 @@ pub(crate) struct RunArgs {
     /// Return when it runs or has ended; the exit code is 0 if it runs or ended with 0
     #[arg(long)]
     wait: bool,
+    /// Wait so long at most; the host goes on trying all the same [default: for ever]
+    #[arg(long, value_name = "DURATION", value_parser = time::duration, allow_hyphen_values = true, requires = "wait")]
+    timeout: Option<Duration>,
     /// Only say whether it would be accepted, on which node it would run, and why not on the others; the
     /// exit code is 4 if it would be refused
     #[arg(long, conflicts_with = "wait")]
@@ -33,35 +37,9 @@ pub(crate) async fn run(args: RunArgs, context: &mut Context) -> Result<(), Fail
     }
     let workload = client.create(&spec).await?;
     if args.wait {
-        return settled(&client, &workload, context).await;
+        return settled(&client, &workload, args.timeout, context).await;
     }
     context.output.answer(&workload, || {
         format!("{}  {}\n", workload.id, workload.name)
     })
-}
-
-/// Waits until this generation runs or has ended, and says so.
-pub(super) async fn settled(
-    client: &Client,
-    workload: &Workload,
-    context: &mut Context,
-) -> Result<(), Failure> {
-    let progress = Progress::begin(format!("{} is {}", workload.name, workload.state));
-    let seen = |now: &Workload| {
-        let why = now
-            .message
-            .as_ref()
-            .map(|why| format!(": {why}"))
-            .unwrap_or_default();
-        progress.say(format!("{} is {}{why}", now.name, now.state));
-        outcome::is_settled(now)
-    };
-    let workload = client
-        .wait_for(workload.id, workload.generation, seen)
-        .await?;
-    drop(progress);
-    context
-        .output
-        .answer(&workload, || outcome::line(&workload))?;
-    outcome::verdict(&workload)
 }

@@ -29,7 +29,7 @@ pub(crate) struct SendArgs {
     #[arg(value_name = "TEXT")]
     text: Option<String>,
     /// Wait so long for the first packet after it, and print that
-    #[arg(long, value_name = "DURATION", value_parser = time::duration)]
+    #[arg(long, value_name = "DURATION", value_parser = time::duration, allow_hyphen_values = true)]
     wait_packet: Option<Duration>,
     /// Send it under this key: the same one again gives the workload nothing [default: made up]
     #[arg(long)]
@@ -39,8 +39,8 @@ pub(crate) struct SendArgs {
 /// How long to go on while the host or the workload's node cannot be reached.
 const PATIENCE: Duration = Duration::from_secs(30);
 
-/// More than a command may have: what is larger is not even read. The host says how much fits.
-const MOST_BYTES: u64 = 4 * 1024 * 1024;
+/// The most a command may have, in bytes, as the host has it: what is larger is not even read.
+const MOST_BYTES: u64 = 1024 * 1024;
 
 /// Sends it, and waits for the answer if told to.
 pub(crate) async fn run(args: SendArgs, context: &mut Context) -> Result<(), Failure> {
@@ -153,7 +153,9 @@ impl Turn<'_> {
 
 /// Where it is not certain that a command did not arrive, it is to be sent under the same key.
 fn undelivered(error: ClientError, key: &IdempotencyKey) -> Failure {
-    let may_have_arrived = error.is_away();
+    let was_not_taken =
+        matches!(&error, ClientError::Api { error, .. } if error.code == "restarting");
+    let may_have_arrived = error.is_away() && !was_not_taken;
     let failure = Failure::from(error);
     if !may_have_arrived {
         return failure;
@@ -187,6 +189,10 @@ mod tests {
         assert!(away.help.unwrap().contains("--key k-1"));
         let refused = failed(ErrorKind::Conflict, 409);
         assert_eq!((refused.exit, refused.help), (Exit::Refused, None));
+        let error = Error::unavailable("restarting", "it was not taken");
+        let paused = ClientError::Api { status: 503, error };
+        let paused = undelivered(paused, &"k-1".parse().unwrap());
+        assert_eq!((paused.exit, paused.help), (Exit::Unavailable, None));
     }
 
     #[test]

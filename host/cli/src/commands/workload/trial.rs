@@ -43,7 +43,11 @@ fn people(trial: &Trial) -> String {
     text.extend(trial.warnings.iter().map(|reason| told("warning", reason)));
     if !trial.placement.is_empty() {
         let rows = trial.placement.iter().map(|place| {
-            let verdict = if place.chosen { "chosen" } else { "no" };
+            let verdict = match (place.chosen, trial.admitted) {
+                (true, true) => "chosen",
+                (true, false) => "if accepted",
+                (false, _) => "no",
+            };
             let why = place.reason.clone().unwrap_or_default();
             [place.node.clone(), verdict.to_owned(), why]
         });
@@ -93,7 +97,11 @@ mod tests {
     #[test]
     fn a_refused_one_gives_every_reason() {
         let trial: Trial = serde_json::from_value(json!({
-            "admitted": false, "node": null, "spec": {"command": ["true"]}, "placement": [], "warnings": [],
+            "admitted": false, "node": "local", "spec": {"command": ["true"]}, "warnings": [],
+            "placement": [
+                {"node": "edge", "chosen": false, "reason": "has the backends docker"},
+                {"node": "local", "chosen": true, "reason": null},
+            ],
             "reasons": [
                 {"code": "name-taken", "detail": "a workload named web exists", "details": {"pointer": "/name"}},
                 {"code": "no-node", "detail": "no node has joined; add:\n[x]\n"},
@@ -103,7 +111,10 @@ mod tests {
         assert_eq!(
             people(&trial),
             "refused  /name: a workload named web exists (name-taken)\n\
-             refused  no node has joined; add:\n  [x] (no-node)\n"
+             refused  no node has joined; add:\n  [x] (no-node)\n\
+             NODE   GOES THERE   WHY NOT\n\
+             edge   no           has the backends docker\n\
+             local  if accepted  -\n"
         );
         let failure = verdict(&trial).unwrap_err();
         assert_eq!(
