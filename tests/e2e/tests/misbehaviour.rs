@@ -9,6 +9,7 @@
     reason = "tests: a failure is a failing test, and they wait for real processes"
 )]
 
+use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 
@@ -94,26 +95,44 @@ fn a_host_whose_data_folder_goes_ends_and_finds_all_again_when_it_is_put_back() 
     assert_eq!(fresh["items"].as_array().unwrap().len(), 0);
 }
 
+fn set_secret(host: &Host) -> Ran {
+    let setting = host
+        .command()
+        .args(["secret", "set", "some"])
+        .stdin(Stdio::piped())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn();
+    let mut setting = setting.unwrap();
+    setting.stdin.take().unwrap().write_all(b"value").unwrap();
+    Ran::from(&setting.wait_with_output().unwrap())
+}
+
 #[test]
-fn a_full_disk_refuses_what_is_new_keeps_what_runs_and_is_over_when_there_is_space() {
-    let Some(host) = Host::start_on_disk("size=16m,mode=0700") else {
+fn a_disk_that_fills_up_is_told_of_takes_removals_and_then_refuses_what_is_new() {
+    let Some(host) = Host::start_on_disk("size=24m,mode=0700") else {
         return;
     };
     let neighbour = neighbour(&host);
-    run(
-        &host,
-        "fills",
-        &["--wait"],
-        "cat /dev/zero > zeros; exec sleep 1000",
-    )
-    .ok();
-    let zeros = workspace(&host, "fills").join("zeros");
     let (started, data) = (host.pid(), host.data());
-    wait_for("the disk to be full", 30, || {
-        (rustix::fs::statvfs(&data).unwrap().f_bavail == 0).then_some(())
-    });
+    let is_full = || rustix::fs::statvfs(&data).unwrap().f_bavail == 0;
+    let fills = "cat /dev/zero > zeros; exec sleep 1000";
+    run(&host, "fills", &["--wait"], fills).ok();
+    wait_for("the disk to be full", 30, || is_full().then_some(()));
+    let (status, body) = host.get("/ready").unwrap();
+    assert_eq!(status, 503, "{body}");
+    says(&body, &["is full: free", "`fleet-host workload rm` may do"]);
+    // As it says, though there is no room to write the removal down.
+    host.cli(["workload", "rm", "fills"]).ok();
+    assert!(!is_full());
+
+    // One that goes on takes even what was kept back for that.
+    let fills = "until [ -e stop ]; do cat /dev/zero >> zeros; sleep 0.02; done; exec sleep 1000";
+    run(&host, "again", &["--wait"], fills).ok();
+    let workspace = workspace(&host, "again");
     let refused = wait_for("a refusal", 30, || {
-        Some(host.cli(["workload", "run", "--", "true"])).filter(|ran| ran.code != 0)
+        let ran = set_secret(&host);
+        (ran.code != 0).then_some(ran)
     });
     assert_eq!(refused.code, 5, "{refused:?}");
     says(
@@ -123,17 +142,35 @@ fn a_full_disk_refuses_what_is_new_keeps_what_runs_and_is_over_when_there_is_spa
             "free some space in its data folder, then try again",
         ],
     );
+    // The node, which cannot write either, may have left its controller first.
+    let refused = host.cli(["workload", "run", "--", "true"]);
+    assert_eq!(refused.code, 5, "{refused:?}");
+    let remedies = ["free some space", "`/ready` and its log say why"];
+    assert!(
+        remedies
+            .iter()
+            .any(|remedy| refused.stderr.contains(remedy)),
+        "{refused:?}"
+    );
+    says(&host.get("/ready").unwrap().1, &["is full: free"]);
     // What asks for nothing new is served.
-    unharmed(&host, neighbour);
+    assert!(is_alive(neighbour));
+    host.cli(["workload", "ls"]).ok();
     assert_eq!(host.get("/health").unwrap().0, 200);
 
     // As it says.
-    std::fs::File::create(&zeros).unwrap();
-    wait_for("a run with space", 60, || {
-        (host.cli(["workload", "run", "--wait", "--", "true"]).code == 0).then_some(())
+    std::fs::File::create(workspace.join("stop")).unwrap();
+    wait_for("space", 30, || {
+        std::fs::File::create(workspace.join("zeros")).unwrap();
+        let ran = host.cli(["workload", "run", "--wait", "--", "true"]);
+        (ran.code == 0).then_some(())
+    });
+    wait_for("/ready", 30, || {
+        // What was being written when it was told to stop may have come after the space did.
+        std::fs::File::create(workspace.join("zeros")).unwrap();
+        host.get("/ready").filter(|(status, _)| *status == 200)
     });
     unharmed(&host, neighbour);
-    assert_eq!(host.pid(), started);
     assert!(is_alive(started), "without a restart");
     host.cli(["workload", "rm", "--all"]).ok();
     assert!(!is_alive(neighbour));

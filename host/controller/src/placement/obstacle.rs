@@ -74,7 +74,7 @@ impl Obstacle {
             Self::Offline | Self::Busier { .. } => (
                 ErrorKind::Unavailable,
                 "node-offline",
-                "try again when the node is back",
+                "try again when the node is back; its host's `/ready` and its log say why it is away",
             ),
         }
     }
