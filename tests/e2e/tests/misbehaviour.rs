@@ -127,7 +127,8 @@ fn a_disk_that_fills_up_is_told_of_takes_removals_and_then_refuses_what_is_new()
     assert!(!is_full());
 
     // One that goes on takes even what was kept back for that.
-    let fills = "until [ -e stop ]; do cat /dev/zero >> zeros; sleep 0.02; done; exec sleep 1000";
+    let fills =
+        "until [ -e stop ]; do cat /dev/zero >> zeros; sleep 0.02; done; rm stop; exec sleep 1000";
     run(&host, "again", &["--wait"], fills).ok();
     let workspace = workspace(&host, "again");
     let refused = wait_for("a refusal", 30, || {
@@ -159,15 +160,15 @@ fn a_disk_that_fills_up_is_told_of_takes_removals_and_then_refuses_what_is_new()
     assert_eq!(host.get("/health").unwrap().0, 200);
 
     // As it says.
-    std::fs::File::create(workspace.join("stop")).unwrap();
-    wait_for("space", 30, || {
-        std::fs::File::create(workspace.join("zeros")).unwrap();
+    let stop = workspace.join("stop");
+    std::fs::File::create(&stop).unwrap();
+    wait_for("its stop", 30, || (!stop.exists()).then_some(()));
+    std::fs::File::create(workspace.join("zeros")).unwrap();
+    wait_for("a run with space", 30, || {
         let ran = host.cli(["workload", "run", "--wait", "--", "true"]);
         (ran.code == 0).then_some(())
     });
     wait_for("/ready", 30, || {
-        // What was being written when it was told to stop may have come after the space did.
-        std::fs::File::create(workspace.join("zeros")).unwrap();
         host.get("/ready").filter(|(status, _)| *status == 200)
     });
     unharmed(&host, neighbour);

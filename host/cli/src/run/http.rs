@@ -1,9 +1,11 @@
 //! Serves the API over HTTP/1.1, with a bound on everything a client may keep open by being slow.
 //!
-//! * A request's head, and each piece of its body, must come within a time. A kept connection that
-//!   asks nothing for that long is closed; clients dial again.
-//! * So many connections at once; more wait at the door, and that is said once in a while. An answer
-//!   that goes on (events, logs, packets) keeps its connection for as long as somebody reads.
+//! * The first byte of a connection must come soon, a request's head and each piece of its body within
+//!   a time. A kept connection that asks nothing for that long is closed; clients dial again.
+//! * So many connections at once, and so many beside them that have not said anything yet: whoever only
+//!   connects takes no place from those who ask. More wait at the door, and that is said once in a while.
+//!   An answer that goes on (events, logs, packets) keeps its connection for as long as somebody reads;
+//!   the API bounds how many of these there are.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -22,6 +24,12 @@ use tower_http::timeout::RequestBodyTimeoutLayer;
 /// How long a request's head, or the next piece of its body, may take.
 const PATIENCE: Duration = Duration::from_secs(20);
 
+/// How long the first byte of a connection may take.
+const FIRST_BYTE: Duration = Duration::from_secs(5);
+
+/// Connections at once that have not said anything yet.
+const SILENT: usize = 256;
+
 /// Connections at once. Each takes a file; most systems allow a process 1,024 of them.
 const CONNECTIONS: usize = 512;
 
@@ -37,6 +45,7 @@ pub(super) async fn serve(
 ) {
     let router = router.layer(RequestBodyTimeoutLayer::new(PATIENCE));
     let places = Arc::new(Semaphore::new(CONNECTIONS));
+    let door = Arc::new(Semaphore::new(SILENT));
     let graceful = GracefulShutdown::new();
     let mut builder = Builder::new(hyper_util::rt::TokioExecutor::new()).http1_only();
     builder
@@ -51,11 +60,11 @@ pub(super) async fn serve(
                 "as many connections as may are open; more wait until one is closed"
             );
         }
-        let place = tokio::select! {
-            place = places.clone().acquire_owned() => place,
+        let waiting = tokio::select! {
+            waiting = door.clone().acquire_owned() => waiting,
             () = stop.cancelled() => break,
         };
-        let Ok(place) = place else { break };
+        let Ok(waiting) = waiting else { break };
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
             () = stop.cancelled() => break,
@@ -72,14 +81,28 @@ pub(super) async fn serve(
         // Small answers should not wait for more to come.
         let _ = stream.set_nodelay(true);
         let service = TowerToHyperService::new(router.clone());
-        let connection = builder
-            .serve_connection_with_upgrades(TokioIo::new(stream), service)
-            .into_owned();
-        let connection = graceful.watch(connection);
+        let (places, builder, clock) = (places.clone(), builder.clone(), clock.clone());
+        let watcher = graceful.watcher();
+        let stop = stop.clone();
         tokio::spawn(async move {
+            let spoken = async {
+                tokio::select! {
+                    ready = stream.readable() => ready.ok()?,
+                    () = clock.sleep(FIRST_BYTE) => return None,
+                }
+                places.acquire_owned().await.ok()
+            };
+            let place = tokio::select! {
+                place = spoken => place,
+                () = stop.cancelled() => None,
+            };
+            let Some(_place) = place else { return };
+            drop(waiting);
+            let connection = builder
+                .serve_connection_with_upgrades(TokioIo::new(stream), service)
+                .into_owned();
             // A client that breaks off is its own affair.
-            let _ = connection.await;
-            drop(place);
+            let _ = watcher.watch(connection).await;
         });
     }
     drop(listener);

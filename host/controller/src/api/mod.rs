@@ -20,6 +20,7 @@ mod plugins;
 pub(crate) mod problem;
 mod secret_body;
 mod secrets;
+mod streams;
 mod target;
 mod workloads;
 
@@ -61,6 +62,10 @@ pub(crate) fn router(
     closed
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
+        .layer(middleware::from_fn_with_state(
+            streams::Streams::default(),
+            streams::bound,
+        ))
         .layer(middleware::from_fn_with_state(api.clone(), gate::check))
         .merge(open.method_not_allowed_fallback(no_such_method))
         .layer(DefaultBodyLimit::max(limit))
