@@ -104,7 +104,8 @@ fn set_secret(host: &Host) -> Ran {
         .stderr(Stdio::piped())
         .spawn();
     let mut setting = setting.unwrap();
-    setting.stdin.take().unwrap().write_all(b"value").unwrap();
+    // One that is refused may not read it.
+    let _ = setting.stdin.take().unwrap().write_all(b"value");
     Ran::from(&setting.wait_with_output().unwrap())
 }
 
@@ -118,9 +119,10 @@ fn a_disk_that_fills_up_is_told_of_takes_removals_and_then_refuses_what_is_new()
     let is_full = || rustix::fs::statvfs(&data).unwrap().f_bavail == 0;
     let fills = "cat /dev/zero > zeros; exec sleep 1000";
     run(&host, "fills", &["--wait"], fills).ok();
-    wait_for("the disk to be full", 30, || is_full().then_some(()));
-    let (status, body) = host.get("/ready").unwrap();
-    assert_eq!(status, 503, "{body}");
+    // A commit in between may already have taken the room that was kept back.
+    let (_, body) = wait_for("the disk to be full", 30, || {
+        host.get("/ready").filter(|(status, _)| *status == 503)
+    });
     says(&body, &["is full: free", "`fleet-host workload rm` may do"]);
     // As it says, though there is no room to write the removal down.
     host.cli(["workload", "rm", "fills"]).ok();

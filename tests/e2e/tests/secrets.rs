@@ -39,12 +39,8 @@ fn set(host: &Host, name: &str, value: &str) -> Ran {
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    setting
-        .stdin
-        .take()
-        .unwrap()
-        .write_all(value.as_bytes())
-        .unwrap();
+    // One that is refused may not read it.
+    let _ = setting.stdin.take().unwrap().write_all(value.as_bytes());
     let output = setting.wait_with_output().unwrap();
     Ran {
         code: output.status.code().unwrap(),
