@@ -179,6 +179,20 @@ fn a_disk_that_fills_up_is_told_of_takes_removals_and_then_refuses_what_is_new()
     assert!(!is_alive(neighbour));
 }
 
+#[test]
+fn clients_that_only_connect_take_no_place_from_those_who_ask() {
+    let host = Host::start();
+    let address = host.url().strip_prefix("http://").unwrap();
+    let silent: Vec<_> = (0..600)
+        .map(|_| std::net::TcpStream::connect(address).unwrap())
+        .collect();
+    let begun = std::time::Instant::now();
+    assert_eq!(host.get("/health").unwrap().0, 200);
+    host.cli(["workload", "ls"]).ok();
+    assert!(begun.elapsed() < std::time::Duration::from_secs(15));
+    drop(silent);
+}
+
 /// Tells a program that it is an hour earlier, as soon as a file is there.
 const CLOCK: &str = r#"
 #define _GNU_SOURCE

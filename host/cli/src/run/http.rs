@@ -27,7 +27,10 @@ const PATIENCE: Duration = Duration::from_secs(20);
 /// How long the first byte of a connection may take.
 const FIRST_BYTE: Duration = Duration::from_secs(5);
 
-/// Connections at once that have not said anything yet.
+/// The same while many have not said anything yet.
+const FIRST_BYTE_IN_A_CROWD: Duration = Duration::from_millis(500);
+
+/// Connections at once that have not said anything yet; half of them are a crowd.
 const SILENT: usize = 256;
 
 /// Connections at once. Each takes a file; most systems allow a process 1,024 of them.
@@ -83,13 +86,20 @@ pub(super) async fn serve(
         let service = TowerToHyperService::new(router.clone());
         let (places, builder, clock) = (places.clone(), builder.clone(), clock.clone());
         let watcher = graceful.watcher();
+        let patience = if door.available_permits() < SILENT / 2 {
+            FIRST_BYTE_IN_A_CROWD
+        } else {
+            FIRST_BYTE
+        };
         let stop = stop.clone();
         tokio::spawn(async move {
             let spoken = async {
+                // Readiness alone is told too early.
+                let mut byte = [0];
                 tokio::select! {
-                    ready = stream.readable() => ready.ok()?,
-                    () = clock.sleep(FIRST_BYTE) => return None,
-                }
+                    peeked = stream.peek(&mut byte) => peeked.ok().filter(|count| *count > 0)?,
+                    () = clock.sleep(patience) => return None,
+                };
                 places.acquire_owned().await.ok()
             };
             let place = tokio::select! {
