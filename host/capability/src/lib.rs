@@ -23,14 +23,15 @@ pub mod source;
 pub mod workspace;
 
 pub use packets::{LocalSpools, PacketLimits, PacketSpools, Spooled, SpooledPacket};
+pub use process::exec::key as exec_key;
 pub use process::launcher::{Launcher, ResolvedProgram};
 pub use process::local::{LocalProcesses, Options, ShimCommand};
 pub use process::shim::points::{Claims, NoPoints, ShimPoint, ShimPoints};
 pub use process::shim::{shim_main, shim_main_with};
 pub use process::{
-    Caller, ListedProcess, Open, OutputOptions, Prepared, ProcessState, ProcessStatus, Processes,
-    Request, Stdin,
+    Caller, ExecRequest, ListedProcess, Open, OutputOptions, Prepared, ProcessState, ProcessStatus,
+    Processes, Request, Stdin,
 };
 pub use secret::{NoSecrets, Redactor, SecretValue, Secrets};
-pub use source::{Frame, Source, Stream};
+pub use source::{Frame, Input, Source, Stream};
 pub use workspace::{Usage, WorkspaceFile, Workspaces};

@@ -1,8 +1,9 @@
 //! Removing a folder that a program filled as it liked.
 //!
 //! Every step works from an open folder and never follows a link, so nothing outside can be
-//! reached, whatever is swapped meanwhile. Folders without permissions are opened up. However deep
-//! the tree is, only [`DEPTH`] folders are open at once: what lies deeper is moved to the top first.
+//! reached, whatever is swapped meanwhile. What is mounted in it is left alone, and then the folder
+//! stays. Folders without permissions are opened up. However deep the tree is, only [`DEPTH`] folders
+//! are open at once: what lies deeper is moved to the top first.
 
 use std::ffi::{CStr, CString};
 use std::io;
@@ -13,6 +14,7 @@ use rustix::fs::{AtFlags, Dir, FileType, Mode, OFlags};
 use rustix::io::Errno;
 
 use crate::opening::{TO_CHANGE, open_folder};
+use crate::workspace::mount_of;
 
 /// How many folders of one tree are open at once.
 const DEPTH: usize = 64;
@@ -27,18 +29,23 @@ pub(crate) fn remove_folder(parent: &Path, name: &str) -> io::Result<()> {
         OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC,
         Mode::empty(),
     )?;
-    let name = CString::new(name)?;
-    let top = match open_folder(&parent, name.as_c_str(), TO_CHANGE) {
+    remove_in(parent.as_fd(), &CString::new(name)?)
+}
+
+/// Removes the folder of this name in an open one and all in it; fine if it is not there.
+pub(crate) fn remove_in(parent: BorrowedFd<'_>, name: &CStr) -> io::Result<()> {
+    let top = match open_folder(parent, name, TO_CHANGE) {
         Ok(top) => top,
         Err(Errno::NOENT) => return Ok(()),
         Err(error) => return Err(error.into()),
     };
     let mut removal = Removal {
         top: top.as_fd(),
+        mount: mount_of(top.as_fd())?,
         moved: 0,
     };
     removal.empty(top.as_fd(), 0)?;
-    match rustix::fs::unlinkat(&parent, name.as_c_str(), AtFlags::REMOVEDIR) {
+    match rustix::fs::unlinkat(parent, name, AtFlags::REMOVEDIR) {
         Ok(()) | Err(Errno::NOENT) => Ok(()),
         Err(error) => Err(error.into()),
     }
@@ -46,6 +53,8 @@ pub(crate) fn remove_folder(parent: &Path, name: &str) -> io::Result<()> {
 
 struct Removal<'a> {
     top: BorrowedFd<'a>,
+    /// Where it is mounted, as far as the kernel tells.
+    mount: Option<u64>,
     moved: u64,
 }
 
@@ -88,6 +97,9 @@ impl Removal<'_> {
             return Ok(rustix::fs::renameat(folder, name, self.top, place)?);
         }
         let inner = open_folder(folder, name, TO_CHANGE)?;
+        if mount_of(inner.as_fd())? != self.mount {
+            return Err(Errno::BUSY.into());
+        }
         self.empty(inner.as_fd(), depth + 1)?;
         match rustix::fs::unlinkat(folder, name, AtFlags::REMOVEDIR) {
             Ok(()) | Err(Errno::NOENT | Errno::NOTEMPTY) => Ok(()),

@@ -6,17 +6,46 @@
 
 use std::fmt;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use fleet_model::Error;
 use futures::stream::BoxStream;
-use tokio::io::AsyncWrite;
 
 /// A stream the host reads by itself; a plugin only passes it on.
 pub struct Source {
     /// What comes out. Its end is the end of what was opened; an error is the last item.
     pub output: BoxStream<'static, Result<Frame, Error>>,
     /// What goes in, for sources that take something.
-    pub input: Option<Box<dyn AsyncWrite + Send + Unpin>>,
+    pub input: Option<Box<dyn Input>>,
+}
+
+/// The way into what a source is of.
+#[async_trait]
+pub trait Input: Send + 'static {
+    /// How many bytes have been taken since its program began, by whoever they were given.
+    fn taken(&self) -> u64;
+
+    /// Gives it bytes; returns when they cannot get lost any more, which may be long where the
+    /// program does not read.
+    ///
+    /// # Errors
+    /// `conflict` (`input-closed`) when nobody will read any more, `unavailable` when it cannot be
+    /// reached.
+    async fn give(&mut self, bytes: Bytes) -> Result<(), Error>;
+
+    /// Nothing more comes.
+    ///
+    /// # Errors
+    /// As [`give`](Self::give).
+    async fn end(&mut self) -> Result<(), Error>;
+
+    /// Output up to this offset was seen and need not be kept for a later reader. The program waits
+    /// for a reader that has not seen [`KEPT_BYTES`](crate::process::exec::limits::KEPT_BYTES); when the
+    /// input was dropped, what is read counts as seen.
+    ///
+    /// # Errors
+    /// `unavailable` when it cannot be reached.
+    async fn seen(&mut self, offset: u64) -> Result<(), Error>;
 }
 
 impl fmt::Debug for Source {

@@ -32,9 +32,10 @@ impl Context {
 
 /// Does what was typed.
 pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
+    let wrong = workload::usage_code(&arguments).unwrap_or(Exit::Usage as u8);
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => return not_parsed(&error),
+        Err(error) => return not_parsed(&error, wrong),
     };
     let output = Output::of_process(cli.global.output);
     let mut context = Context {
@@ -42,14 +43,15 @@ pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
         environment: Environment::of_process(),
         output,
     };
-    let exit = match dispatch(cli.command, &mut context) {
-        Ok(()) => Exit::Done,
+    let code = match dispatch(cli.command, &mut context) {
+        Ok(()) => Exit::Done as u8,
         Err(failure) => {
             let failure = explained(failure, &context);
-            context.output.failure(&failure)
+            let exit = context.output.failure(&failure);
+            failure.code.unwrap_or(exit as u8)
         }
     };
-    ExitCode::from(exit as u8)
+    ExitCode::from(code)
 }
 
 fn dispatch(command: Command, context: &mut Context) -> Result<(), Failure> {
@@ -77,19 +79,15 @@ pub(crate) fn block_on<T>(work: impl Future<Output = Result<T, Failure>>) -> Res
     runtime.block_on(work)
 }
 
-/// Help and versions are answers; all else is a usage error, in the parser's words.
-fn not_parsed(error: &clap::Error) -> ExitCode {
+/// Help and versions are answers; all else is a usage error, in the parser's words and with this code.
+fn not_parsed(error: &clap::Error, wrong: u8) -> ExitCode {
     let asked_for = matches!(
         error.kind(),
         ErrorKind::DisplayHelp | ErrorKind::DisplayVersion
     );
     // The parser colours its words where the stream is a terminal. A closed one has read enough.
     let _ = error.print();
-    ExitCode::from(if asked_for {
-        Exit::Done as u8
-    } else {
-        Exit::Usage as u8
-    })
+    ExitCode::from(if asked_for { Exit::Done as u8 } else { wrong })
 }
 
 /// A refused token is told with the place it came from, which only this side knows.
@@ -127,7 +125,11 @@ pub(crate) struct Kept(std::rc::Rc<std::cell::RefCell<Vec<u8>>>);
 #[cfg(test)]
 impl Kept {
     pub(crate) fn text(&self) -> String {
-        String::from_utf8(self.0.borrow().clone()).unwrap()
+        String::from_utf8(self.bytes()).unwrap()
+    }
+
+    pub(crate) fn bytes(&self) -> Vec<u8> {
+        self.0.borrow().clone()
     }
 }
 

@@ -62,6 +62,9 @@ pub(crate) struct Failure {
     pub(crate) help: Option<String>,
     /// Whether the API did not take the token.
     pub(crate) unauthenticated: bool,
+    /// The exit code, where it is not of this program: a program beside a workload's, or what shells
+    /// have for one that cannot be run.
+    pub(crate) code: Option<u8>,
 }
 
 impl Failure {
@@ -72,6 +75,7 @@ impl Failure {
             message: message.into(),
             help: None,
             unauthenticated: false,
+            code: None,
         }
     }
 
@@ -94,6 +98,14 @@ impl Failure {
     pub(crate) fn help(mut self, help: impl Into<String>) -> Self {
         self.help = Some(help.into());
         self
+    }
+
+    /// With another exit code.
+    pub(crate) fn coded(self, code: u8) -> Self {
+        Self {
+            code: Some(code),
+            ..self
+        }
     }
 
     /// A failure of this machine, in words that name what was tried.

@@ -78,9 +78,18 @@ impl Outage {
     /// The connection is gone. Returns after a pause whether to try again: not when there never was
     /// a connection, and not when patience is over.
     pub(crate) async fn lost(&mut self, client: &Client) -> bool {
-        let Some(connected_ms) = self.connected_ms else {
-            return false;
-        };
+        match self.pause(client) {
+            Some(pause) => {
+                client.clock().sleep(pause).await;
+                true
+            }
+            None => false,
+        }
+    }
+
+    /// The connection is gone. Says how long to wait before another try, if there is to be one.
+    pub(crate) fn pause(&mut self, client: &Client) -> Option<Duration> {
+        let connected_ms = self.connected_ms?;
         let now = client.clock().boot_ms();
         let since = match self.since_ms {
             // Still the same outage: not connected since, or only for a moment.
@@ -91,14 +100,7 @@ impl Outage {
             }
         };
         let patience = self.patience.unwrap_or(client.patience());
-        if now.saturating_sub(since) >= millis(patience) {
-            return false;
-        }
-        client
-            .clock()
-            .sleep(self.backoff.pause(client.entropy()))
-            .await;
-        true
+        (now.saturating_sub(since) < millis(patience)).then(|| self.backoff.pause(client.entropy()))
     }
 }
 

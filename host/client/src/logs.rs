@@ -1,14 +1,20 @@
 //! What a workload printed, line by line, resumed by cursor when the connection breaks.
+//!
+//! Lines travel as the node frames them, not as JSON: a log is read as fast as it can be sent.
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
-use serde::{Deserialize, Serialize};
+use bytes::Bytes;
+use fleet_protocol::log::LogLine;
+use serde::{Serialize, Serializer};
 
 use crate::backoff::Outage;
 use crate::client::Client;
 use crate::error::ClientError;
-use crate::ndjson::Objects;
+use crate::log_frames::LogFrames;
 use crate::request::Ask;
+
+pub use fleet_protocol::log::LogStream;
 
 /// Which lines.
 #[derive(Debug, Clone, Default)]
@@ -19,55 +25,71 @@ pub struct LogQuery {
     pub since_ms: Option<u64>,
     /// Only the last so many.
     pub tail: Option<u64>,
+    /// Only lines after the one that had this cursor.
+    pub cursor: Option<String>,
 }
 
-/// Where a line comes from.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum LogStream {
-    /// The program's stdout.
-    Stdout,
-    /// The program's stderr.
-    Stderr,
-    /// The host: lines that are missing, say.
-    Host,
-}
-
-/// One line, or a part of one, as the API sends it.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// One line, or a part of one. As JSON it has the API's form.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogEntry {
-    /// When it was printed, RFC 3339; absent where nobody knows.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub time: Option<String>,
+    /// When it was printed, in Unix microseconds; absent where nobody knows.
+    pub time_us: Option<u64>,
     /// Where it comes from.
     pub stream: LogStream,
-    /// The line, where it is UTF-8.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub text: Option<String>,
-    /// The line's bytes, where they are not UTF-8.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub base64: Option<String>,
+    /// What was printed, without the line feed.
+    pub bytes: Bytes,
     /// Whether the line ends here.
-    #[serde(default = "complete")]
     pub complete: bool,
-    /// Where to go on after this line.
-    #[serde(default)]
+    /// Where to go on after this line; empty where that is not possible.
     pub cursor: String,
 }
 
-fn complete() -> bool {
-    true
+impl LogEntry {
+    /// When it was printed, in RFC 3339.
+    #[must_use]
+    pub fn time(&self) -> Option<String> {
+        let micros = i64::try_from(self.time_us?).ok()?;
+        let time = jiff::Timestamp::from_microsecond(micros).ok()?;
+        Some(time.to_string())
+    }
 }
 
-impl LogEntry {
-    /// The bytes the program printed, without the line feed.
-    #[must_use]
-    pub fn bytes(&self) -> Vec<u8> {
-        match (&self.text, &self.base64) {
-            (Some(text), _) => text.clone().into_bytes(),
-            (None, Some(encoded)) => STANDARD.decode(encoded).unwrap_or_default(),
-            (None, None) => Vec::new(),
+impl From<LogLine> for LogEntry {
+    fn from(line: LogLine) -> Self {
+        Self {
+            time_us: (line.time_us > 0).then_some(line.time_us),
+            stream: line.stream,
+            bytes: line.bytes,
+            complete: line.complete,
+            cursor: line.cursor,
         }
+    }
+}
+
+impl Serialize for LogEntry {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        #[derive(Serialize)]
+        struct Shown<'a> {
+            #[serde(skip_serializing_if = "Option::is_none")]
+            time: Option<String>,
+            stream: &'static str,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            text: Option<&'a str>,
+            #[serde(skip_serializing_if = "Option::is_none")]
+            base64: Option<String>,
+            complete: bool,
+            cursor: &'a str,
+        }
+        let text = std::str::from_utf8(&self.bytes).ok();
+        Shown {
+            time: self.time(),
+            stream: self.stream.as_str(),
+            text,
+            base64: text.is_none().then(|| STANDARD.encode(&self.bytes)),
+            complete: self.complete,
+            cursor: &self.cursor,
+        }
+        .serialize(serializer)
     }
 }
 
@@ -79,7 +101,7 @@ pub struct LogFollow {
     query: LogQuery,
     /// The cursor of the last line given out.
     cursor: Option<String>,
-    open: Option<Objects>,
+    open: Option<LogFrames>,
     outage: Outage,
 }
 
@@ -95,7 +117,7 @@ impl LogFollow {
         }
     }
 
-    /// The next line; `None` at the end of the log.
+    /// The next line; `None` at the end of the log. May be dropped and called again: nothing is lost.
     ///
     /// # Errors
     /// The first connection fails, the API refuses, nobody answered for
@@ -103,10 +125,9 @@ impl LogFollow {
     pub async fn next(&mut self) -> Result<Option<LogEntry>, ClientError> {
         loop {
             let failure = match self.step().await {
-                Ok(Some(entry)) => {
+                Ok(Some(line)) => {
                     self.outage.received();
-                    self.cursor = Some(entry.cursor.clone());
-                    return Ok(Some(entry));
+                    return Ok(Some(self.given(line)));
                 }
                 Ok(None) => return Ok(None),
                 Err(failure) => failure,
@@ -119,12 +140,31 @@ impl LogFollow {
         }
     }
 
-    async fn step(&mut self) -> Result<Option<LogEntry>, ClientError> {
+    /// The next line, if it has come already; [`next`](Self::next) says whether there are more.
+    pub fn ready(&mut self) -> Option<LogEntry> {
+        let line = self.open.as_mut()?.ready(&self.client, &self.path)?;
+        Some(self.given(line))
+    }
+
+    /// The cursor of the last line given out: a later read goes on with it. The one that was asked for where
+    /// no line came.
+    #[must_use]
+    pub fn cursor(&self) -> Option<&str> {
+        self.cursor.as_deref().or(self.query.cursor.as_deref())
+    }
+
+    fn given(&mut self, line: LogLine) -> LogEntry {
+        let cursor = self.cursor.get_or_insert_default();
+        cursor.clone_from(&line.cursor);
+        line.into()
+    }
+
+    async fn step(&mut self) -> Result<Option<LogLine>, ClientError> {
         let open = match &mut self.open {
             Some(open) => open,
             None => {
                 let ask = Ask::get(self.path.clone()).with(self.pairs());
-                let open = Objects::open(&self.client, &ask).await?;
+                let open = LogFrames::open(&self.client, &ask).await?;
                 self.outage.connected(&self.client);
                 self.open.insert(open)
             }
@@ -138,17 +178,12 @@ impl LogFollow {
         if self.query.follow {
             pairs.push(("follow", "true".to_owned()));
         }
-        match &self.cursor {
-            Some(cursor) => pairs.push(("cursor", cursor.clone())),
-            None => {
-                pairs.extend(
-                    self.query
-                        .since_ms
-                        .map(|since| ("since_ms", since.to_string())),
-                );
-                pairs.extend(self.query.tail.map(|tail| ("tail", tail.to_string())));
-            }
+        if self.cursor.is_none() {
+            let since = self.query.since_ms;
+            pairs.extend(since.map(|since| ("since_ms", since.to_string())));
+            pairs.extend(self.query.tail.map(|tail| ("tail", tail.to_string())));
         }
+        pairs.extend(self.cursor().map(|cursor| ("cursor", cursor.to_owned())));
         pairs
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use fleet_model::Error;
 use reqwest::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderValue};
-use reqwest::{Method, RequestBuilder, Response};
+use reqwest::{Method, RequestBuilder, Response, StatusCode};
 use serde::de::DeserializeOwned;
 
 use crate::backoff::Backoff;
@@ -104,6 +104,11 @@ impl Ask {
         }
     }
 
+    /// Where it goes.
+    pub(crate) fn path(&self) -> &str {
+        &self.path
+    }
+
     /// The same without a key: it changes nothing.
     pub(crate) fn without_effect(self) -> Self {
         Self {
@@ -198,7 +203,25 @@ impl Client {
         Err(self.foreign(&ask.path, problem))
     }
 
-    fn request(&self, ask: &Ask) -> RequestBuilder {
+    /// Asks for another protocol on the connection; the answer agrees to that.
+    pub(crate) async fn upgraded(
+        &self,
+        ask: &Ask,
+        wishes: HeaderMap,
+    ) -> Result<Response, ClientError> {
+        let request = self.request(ask).headers(wishes).timeout(ANSWER);
+        let response = request.send().await.map_err(|error| self.network(error))?;
+        match response.status() {
+            StatusCode::SWITCHING_PROTOCOLS => Ok(response),
+            status if status.is_success() => {
+                let problem = format!("{status} instead of a change of protocol");
+                Err(self.foreign(&ask.path, problem))
+            }
+            _ => Err(self.refused(response).await),
+        }
+    }
+
+    pub(crate) fn request(&self, ask: &Ask) -> RequestBuilder {
         let url = format!("{}{}", self.server(), ask.path);
         let mut request = self.http().request(ask.method.clone(), url);
         if !ask.query.is_empty() {
@@ -217,21 +240,24 @@ impl Client {
     }
 
     /// Sends, and turns an answer with an error status into that error.
-    async fn checked(&self, request: RequestBuilder) -> Result<Response, ClientError> {
+    pub(crate) async fn checked(&self, request: RequestBuilder) -> Result<Response, ClientError> {
         let response = request.send().await.map_err(|error| self.network(error))?;
-        let status = response.status();
-        if status.is_success() {
+        if response.status().is_success() {
             return Ok(response);
         }
-        let status = status.as_u16();
-        let body = response
-            .bytes()
-            .await
-            .map_err(|error| self.network(error))?;
-        Err(ClientError::Api {
-            status,
-            error: problem::from_body(status, &body),
-        })
+        Err(self.refused(response).await)
+    }
+
+    /// What an answer with an error status says.
+    async fn refused(&self, response: Response) -> ClientError {
+        let status = response.status().as_u16();
+        match response.bytes().await {
+            Ok(body) => ClientError::Api {
+                status,
+                error: problem::from_body(status, &body),
+            },
+            Err(error) => self.network(error),
+        }
     }
 
     /// Sorts what the network said by what it means for the caller.

@@ -108,6 +108,7 @@ pub enum Creation {
 
 /// How a runtime ended.
 #[derive(Debug, Clone, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Exit {
     /// The code; 128 + n when signal n ended it.
     pub code: i32,

@@ -7,7 +7,9 @@
 pub mod driver;
 pub mod error;
 pub mod event;
+pub mod exec;
 pub mod expand;
+pub mod file;
 pub mod id;
 pub mod item;
 pub mod name;
@@ -16,7 +18,9 @@ pub mod packet;
 pub mod path;
 pub mod plugin;
 pub mod quantity;
+pub mod signal;
 pub mod spec;
+pub mod stats;
 pub mod workload;
 
 pub use error::{Error, ErrorKind};

@@ -25,6 +25,10 @@ pub enum Verb {
     Destroy,
     /// Give it a command on its input.
     Send,
+    /// Run a program beside it.
+    Exec,
+    /// Send a signal, to it or to a program beside it.
+    Signal,
 }
 
 impl Verb {
@@ -38,6 +42,8 @@ impl Verb {
             Self::Kill => "kill",
             Self::Destroy => "destroy",
             Self::Send => "send",
+            Self::Exec => "exec",
+            Self::Signal => "signal",
         }
     }
 }

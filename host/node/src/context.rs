@@ -12,10 +12,14 @@ use fleet_seam::{Clock, Entropy};
 use fleet_store::Store;
 
 use crate::board::Board;
+use crate::exec::Execs;
 use crate::files::Files;
 use crate::packets::Pump;
 use crate::secrets::SecretDesk;
+use crate::signal::Turns;
 use crate::state::NodeState;
+use crate::stats::Ledger;
+use crate::workspace::Hashes;
 
 /// Shared by the node's tasks.
 pub(crate) struct Context {
@@ -33,6 +37,10 @@ pub(crate) struct Context {
     pub(crate) packets: Pump,
     pub(crate) secrets: Arc<SecretDesk>,
     pub(crate) redactor: Redactor,
+    pub(crate) signals: Turns,
+    pub(crate) stats: Ledger,
+    pub(crate) execs: Execs,
+    pub(crate) hashes: Hashes,
 }
 
 impl Context {

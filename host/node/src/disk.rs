@@ -112,7 +112,7 @@ async fn look(context: &Arc<Context>, hub: &Arc<Hub>, limited: Limited) {
 
 /// Why a workload may not go on. Pure.
 fn too_large(usage: Usage, most: Size) -> Option<Error> {
-    let used = Size::from_bytes(usage.workspace_bytes);
+    let used = Size::from_bytes(usage.limited_bytes());
     let message = if used > most {
         format!(
             "its workspace took {} MiB and its limit is {most}: look at what fills it, or raise `disk` in its [limits]",

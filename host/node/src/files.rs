@@ -7,7 +7,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fleet_capability::SecretValue;
 use fleet_capability::secret::no_secret;
-use fleet_capability::workspace::{Usage, WorkspaceFile, Workspaces};
+use fleet_capability::workspace::{Tree, Usage, WorkspaceFile, Workspaces};
 use fleet_model::spec::{FileContent, FileMode, WorkloadSpec};
 use fleet_model::{Error, Name, WorkloadId};
 
@@ -19,6 +19,9 @@ pub trait Files: Send + Sync + 'static {
 
     /// How much disk a workload's files take.
     async fn usage(&self, workload: WorkloadId) -> Result<Usage, Error>;
+
+    /// Opens a workload's workspace; `no-workspace` where there is none.
+    async fn tree(&self, workload: WorkloadId) -> Result<Tree, Error>;
 
     /// Removes all files of a workload. Fine if there are none.
     async fn remove(&self, workload: WorkloadId) -> Result<(), Error>;
@@ -36,13 +39,19 @@ impl Files for Workspaces {
         blocking(move || Workspaces::usage(&folders, workload)).await
     }
 
+    async fn tree(&self, workload: WorkloadId) -> Result<Tree, Error> {
+        let folders = self.clone();
+        blocking(move || Workspaces::tree(&folders, workload)).await
+    }
+
     async fn remove(&self, workload: WorkloadId) -> Result<(), Error> {
         let folders = self.clone();
         blocking(move || Workspaces::remove(&folders, workload)).await
     }
 }
 
-async fn blocking<T: Send + 'static>(
+/// Does what blocks on the disk where that is allowed.
+pub(crate) async fn blocking<T: Send + 'static>(
     work: impl FnOnce() -> Result<T, Error> + Send + 'static,
 ) -> Result<T, Error> {
     tokio::task::spawn_blocking(work)

@@ -70,6 +70,7 @@ pub(crate) fn record(known: Option<&Record>, item: &Item, floor: Generation) -> 
             ports: known.ports.clone(),
             run: known.run.clone(),
             backoff: None,
+            signals: known.signals.clone(),
         }),
         None => Some(Record {
             item: item.clone(),
@@ -78,6 +79,7 @@ pub(crate) fn record(known: Option<&Record>, item: &Item, floor: Generation) -> 
             ports: std::collections::BTreeMap::new(),
             run: None,
             backoff: None,
+            signals: Vec::new(),
         }),
     }
 }

@@ -4,6 +4,9 @@
 //!   `reconcile/execute.rs` does it.
 //! * `intake` decides what to accept of a controller's word, `session` speaks with it.
 //! * `sweep` finds what a crash left behind, `streams` answers logs and takes commands.
+//! * `exec` runs programs beside workloads, and lets people attach to them.
+//! * `workspace` brings files into workspaces and out of them.
+//! * `forward` connects to the ports of workloads, `signal` sends signals, `stats` looks at what is used.
 //! * `packets` carries what workloads emit to the controller, `secrets` brings values from it, `disk`
 //!   ends a workload whose workspace is too large.
 //! * [`state`] is all that survives a restart.
@@ -13,7 +16,9 @@
 mod board;
 mod context;
 mod disk;
+mod exec;
 pub mod files;
+mod forward;
 mod hub;
 mod intake;
 mod node;
@@ -22,16 +27,20 @@ mod packets;
 mod ports;
 mod readiness;
 pub mod reconcile;
+mod running;
 mod secrets;
 mod send;
 mod session;
+mod signal;
 mod spec;
 pub mod state;
+mod stats;
 mod streams;
 mod sweep;
 
 #[cfg(test)]
 mod tests;
+mod workspace;
 
 pub use files::Files;
 pub use node::{Node, NodeOptions, Parts, machine_boot_id};

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::board::Board;
 use crate::context::Context;
 use crate::disk;
+use crate::exec::{self, Execs};
 use crate::files::Files;
 use crate::hub::Hub;
 use crate::packets::Pump;
@@ -26,8 +27,11 @@ use crate::readiness::Readiness;
 use crate::reconcile::recover::recover;
 use crate::secrets::SecretDesk;
 use crate::session;
+use crate::signal::Turns;
 use crate::state::{Identity, NodeState};
+use crate::stats::{self, Ledger};
 use crate::sweep::sweep;
+use crate::workspace::{self, Hashes};
 
 /// How long a start waits for backends to say what became of their runs.
 const RECOVER: Duration = Duration::from_secs(5);
@@ -138,6 +142,10 @@ impl Node {
             packets: Pump::new(packets),
             secrets,
             redactor,
+            signals: Turns::default(),
+            stats: Ledger::default(),
+            execs: Execs::default(),
+            hashes: Hashes::default(),
         });
         Ok(Self {
             context,
@@ -182,6 +190,9 @@ impl Node {
             session,
             sweep_backends(&self.context, &stop),
             disk::watch(&self.context, &hub, &stop),
+            stats::watch(&self.context, &stop),
+            until(&stop, exec::watch(&self.context)),
+            until(&stop, workspace::sweep::watch(&self.context)),
             until(&stop, self.context.packets.listen()),
         );
         hub.ended().await;

@@ -226,9 +226,11 @@ mod tests {
                 started_at_ms: None,
                 started_boot_ms: None,
                 evicted: None,
+                execs: Default::default(),
                 attributes: Default::default(),
             }),
             backoff: None,
+            signals: Vec::new(),
         }
     }
 

@@ -12,6 +12,8 @@ use fleet_protocol::message::Seen;
 use fleet_store::{Row, state};
 use serde::{Deserialize, Serialize};
 
+pub use crate::exec::record::{Deadline, ExecRecord};
+
 state! {
     /// The node's durable memory.
     pub struct NodeState("node") {
@@ -73,6 +75,18 @@ pub struct Record {
     /// The pause before the next try, while the run is over and is to be made again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub backoff: Option<Backoff>,
+    /// The signals it was last sent, the newest last, over all runs: the same key again sends nothing.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub signals: Vec<SentSignal>,
+}
+
+/// A signal that was sent.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SentSignal {
+    /// A digest of the client's key.
+    pub key: String,
+    /// Its name without `SIG`.
+    pub signal: String,
 }
 
 /// The pause between two tries. It lies on the boot clock, so a clock that is set changes nothing;
@@ -131,6 +145,9 @@ pub struct Run {
     /// Why it is ended although it is wanted: it went over a limit that the node looks after.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub evicted: Option<Error>,
+    /// The programs beside it, by 16 hexadecimal digits of their keys. They go with it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub execs: BTreeMap<String, ExecRecord>,
     /// The backend's facts, as last observed.
     #[serde(default)]
     pub attributes: BTreeMap<String, String>,

@@ -1,4 +1,4 @@
-//! Answers the streams that the controller opens: logs, and commands for a workload's input.
+//! Answers the streams that the controller opens: logs here, each other sort in a room of its own.
 
 use std::io;
 use std::sync::Arc;
@@ -17,8 +17,8 @@ use futures::{FutureExt, StreamExt};
 use tokio::task::JoinSet;
 
 use crate::context::Context;
-use crate::send;
 use crate::state::{Record, Stage};
+use crate::{exec, forward, send, signal, stats, workspace};
 
 /// How long a log that is asked for waits for a workload that is being made.
 const MAKING: Duration = Duration::from_secs(30);
@@ -56,6 +56,32 @@ async fn answer(context: Arc<Context>, mut pending: Pending) {
             },
             Err(error) => pending.refuse(error).await,
         },
+        Ok(Request::Exec {
+            item,
+            generation,
+            call,
+        }) => exec::answer(&context, pending, item, generation, call).await,
+        Ok(Request::File {
+            item,
+            generation,
+            call,
+        }) => workspace::answer(&context, pending, item, generation, call).await,
+        Ok(Request::Signal {
+            item,
+            generation,
+            key,
+            signal,
+        }) => signal::answer(&context, pending, item, generation, key, &signal).await,
+        Ok(Request::Stats {
+            item,
+            history,
+            follow,
+        }) => stats::answer(&context, pending, item, history, follow).await,
+        Ok(Request::Port {
+            item,
+            generation,
+            port,
+        }) => forward::answer(&context, pending, item, generation, &port).await,
         Err(error) => Err(error),
     };
     if let Err(error) = done {

@@ -6,19 +6,22 @@ use std::sync::Arc;
 use arc_swap::ArcSwap;
 use async_trait::async_trait;
 use bytes::Bytes;
-use fleet_capability::{OutputOptions, Source};
+use fleet_capability::{Frame, OutputOptions, Source, Stream};
 use fleet_model::driver::{
     Creation, Description, Fingerprint, Handle, Listed, Observation, Workload,
 };
+use fleet_model::exec::{ExecSpec, ExecState, TerminalSize};
+use fleet_model::stats::Usage;
 use fleet_model::{Error, ErrorKind, ItemKey, Name, Op};
+use futures::StreamExt;
 use futures::future::BoxFuture;
 use wasmtime::Store;
 use wasmtime::component::Instance;
 
-use crate::bindings::exports::fleet::backend::driver;
+use crate::bindings::exports::fleet::backend::{driver, exec};
 use crate::bindings::fleet::common::types as wit;
 use crate::call::{Call, GuestResult, Place};
-use crate::convert::{Intake, from_guest, to_guest};
+use crate::convert::{Intake, from_guest, to_guest, token};
 use crate::driver::Driver;
 use crate::failure::Failure;
 use crate::generation::PluginGeneration;
@@ -124,6 +127,34 @@ impl Backend {
         .await
     }
 
+    /// Calls an export of `exec`, of a generation that has it.
+    async fn ask_exec<T: Send + 'static>(
+        &self,
+        call: Call,
+        work: impl for<'a> FnOnce(
+            &'a mut Store<CallState>,
+            &'a exec::Guest,
+        ) -> BoxFuture<'a, GuestResult<T>>
+        + Send
+        + 'static,
+    ) -> Result<T, Error> {
+        let generation = self.generation();
+        if !generation.callee.template.has_exec() {
+            return Err(missing(
+                &generation,
+                "no-exec",
+                "runs no programs beside a workload's own",
+            ));
+        }
+        self.ask_if(&generation, call, move |store, instance, template| {
+            Box::pin(async move {
+                let guest = template.exec(&mut *store, &instance)?;
+                work(store, &guest).await
+            })
+        })
+        .await
+    }
+
     /// A call that changes something and gives back the new handle. What is not there any more
     /// needs no change: its handle stays.
     async fn change(
@@ -165,6 +196,23 @@ fn missing(generation: &PluginGeneration, code: &str, what: &str) -> Error {
         manifest.name, manifest.version
     );
     Error::unsupported(code, message).with("plugin", &manifest.name)
+}
+
+/// The output of a program beside a workload is bytes: a line that a plugin brings itself gets its line
+/// feed, which its cursor counts.
+fn as_bytes(source: Source) -> Source {
+    let unbroken = |frame: Frame| match frame.stream {
+        Stream::Stdout | Stream::Stderr if frame.complete => Frame {
+            bytes: [&frame.bytes[..], b"\n"].concat().into(),
+            complete: false,
+            ..frame
+        },
+        _ => frame,
+    };
+    Source {
+        output: source.output.map(move |frame| frame.map(unbroken)).boxed(),
+        input: source.input,
+    }
 }
 
 #[async_trait]
@@ -353,5 +401,172 @@ impl Driver for Backend {
             },
         )
         .await
+    }
+
+    async fn signal(&self, op: &Op, handle: &Handle, signal: &str) -> Result<(), Error> {
+        let generation = self.generation();
+        if !generation.callee.template.has_signals() {
+            return Err(missing(&generation, "no-signals", "sends no signals"));
+        }
+        let (guest_op, handle) = (to_guest::op(op), to_guest::handle(handle));
+        let signal = signal.to_owned();
+        self.ask_if(
+            &generation,
+            Call::effect(op),
+            move |store, instance, template| {
+                Box::pin(async move {
+                    let signals = template.signals(&mut *store, &instance)?;
+                    signals
+                        .call_send(&mut *store, &guest_op, &handle, &signal)
+                        .await
+                })
+            },
+        )
+        .await
+    }
+
+    async fn usage(&self, item: &ItemKey, handle: &Handle) -> Result<Usage, Error> {
+        let generation = self.generation();
+        if !generation.callee.template.has_stats() {
+            let what = "does not tell what a workload uses";
+            return Err(missing(&generation, "no-stats", what));
+        }
+        let handle = to_guest::handle(handle);
+        let call = Call::look_at("stats", item);
+        self.ask_if(&generation, call, move |store, instance, template| {
+            Box::pin(async move {
+                let stats = template.stats(&mut *store, &instance)?;
+                stats.call_take(&mut *store, &handle).await
+            })
+        })
+        .await
+        .map(|sample| from_guest::usage(&sample))
+    }
+
+    async fn exec(&self, op: &Op, handle: &Handle, spec: &ExecSpec) -> Result<String, Error> {
+        let (guest_op, handle) = (to_guest::op(op), to_guest::handle(handle));
+        let request = to_guest::exec(spec);
+        let known = self
+            .ask_exec(Call::effect(op), move |store, guest| {
+                Box::pin(async move { guest.call_start(store, &guest_op, &handle, &request).await })
+            })
+            .await?;
+        token(known, "the name of an exec")
+    }
+
+    async fn open_exec(
+        &self,
+        item: &ItemKey,
+        handle: &Handle,
+        exec: &str,
+        after: u64,
+    ) -> Result<Source, Error> {
+        let (handle, exec) = (to_guest::handle(handle), exec.to_owned());
+        let cursor = (after > 0).then(|| after.to_string());
+        self.ask_exec(Call::look_at("open", item), move |store, guest| {
+            Box::pin(async move {
+                let answer = guest
+                    .call_open(&mut *store, &handle, &exec, cursor.as_deref())
+                    .await?;
+                Ok(answer.map(|source| store.data_mut().take(source)))
+            })
+        })
+        .await?
+        .map(as_bytes)
+    }
+
+    async fn inspect_exec(
+        &self,
+        item: &ItemKey,
+        handle: &Handle,
+        exec: &str,
+    ) -> Result<ExecState, Error> {
+        let (handle, exec) = (to_guest::handle(handle), exec.to_owned());
+        let state = self
+            .ask_exec(Call::look_at("inspect", item), move |store, guest| {
+                Box::pin(async move { guest.call_inspect(store, &handle, &exec).await })
+            })
+            .await?;
+        Ok(from_guest::exec_state(
+            self.generation().scope.intake(),
+            state,
+        ))
+    }
+
+    async fn resize_exec(
+        &self,
+        item: &ItemKey,
+        handle: &Handle,
+        exec: &str,
+        size: TerminalSize,
+    ) -> Result<(), Error> {
+        let (handle, exec) = (to_guest::handle(handle), exec.to_owned());
+        let size = to_guest::size(size);
+        self.ask_exec(Call::look_at("resize", item), move |store, guest| {
+            Box::pin(async move { guest.call_resize(store, &handle, &exec, size).await })
+        })
+        .await
+    }
+
+    async fn signal_exec(
+        &self,
+        op: &Op,
+        handle: &Handle,
+        exec: &str,
+        signal: &str,
+    ) -> Result<(), Error> {
+        let (guest_op, handle) = (to_guest::op(op), to_guest::handle(handle));
+        let (exec, signal) = (exec.to_owned(), signal.to_owned());
+        self.ask_exec(Call::effect(op), move |store, guest| {
+            Box::pin(async move {
+                guest
+                    .call_signal(store, &guest_op, &handle, &exec, &signal)
+                    .await
+            })
+        })
+        .await
+    }
+
+    async fn remove_exec(&self, op: &Op, handle: &Handle, exec: &str) -> Result<(), Error> {
+        let (guest_op, handle) = (to_guest::op(op), to_guest::handle(handle));
+        let exec = exec.to_owned();
+        let removed = self
+            .ask_exec(Call::effect(op), move |store, guest| {
+                Box::pin(async move { guest.call_remove(store, &guest_op, &handle, &exec).await })
+            })
+            .await;
+        gone_is_fine(removed, || ())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn lines_of_a_program_become_the_bytes_it_wrote() {
+        let frame = |stream, text: &'static str, complete| Frame {
+            stream,
+            time_us: Some(1),
+            bytes: Bytes::from(text),
+            complete,
+            cursor: Some(text.to_owned()),
+        };
+        let frames = [
+            frame(Stream::Stdout, "line", true),
+            frame(Stream::Stderr, "", true),
+            frame(Stream::Stdout, "part\n", false),
+            frame(Stream::Event, "", true),
+        ];
+        let source = Source {
+            output: futures::stream::iter(frames.map(Ok)).boxed(),
+            input: None,
+        };
+        let read: Vec<_> = as_bytes(source)
+            .output
+            .map(|frame| frame.unwrap().bytes)
+            .collect()
+            .await;
+        assert_eq!(read, ["line\n", "\n", "part\n", ""]);
     }
 }

@@ -1,7 +1,7 @@
 //! The contract in `wit/`, as Rust.
 //!
 //! Generated for the widest world a backend may have; which of its exports a component offers is
-//! read from the component itself, so `logs` and `input` may be missing. Nothing outside `convert`, `imports`
+//! read from the component itself, so all but `driver` may be missing. Nothing outside `convert`, `imports`
 //! and `backend` sees these types: the rest of the host speaks `fleet_model`.
 
 wasmtime::component::bindgen!({
@@ -10,7 +10,7 @@ wasmtime::component::bindgen!({
         package fleet:host-side;
 
         world widest {
-            include fleet:backend/backend-with-logs-and-input@0.1.0;
+            include fleet:backend/backend-with-everything@0.1.0;
             import fleet:host/lines@0.1.0;
         }
     ",

@@ -13,7 +13,9 @@ use fleet_capability::source::Source;
 use fleet_model::driver::{
     Creation, Description, Fingerprint, Handle, Listed, Observation, Workload,
 };
+use fleet_model::exec::{ExecSpec, ExecState, TerminalSize};
 use fleet_model::plugin::Plugin;
+use fleet_model::stats::Usage;
 use fleet_model::{Error, ItemKey, Name, Op};
 use tokio::sync::watch;
 
@@ -79,6 +81,77 @@ pub trait Driver: Send + Sync + 'static {
     /// Gives the program a command on its input, once per `op.call`; `unsupported` where the backend
     /// takes none. When it returns the command cannot get lost any more.
     async fn send(&self, op: &Op, handle: &Handle, bytes: Bytes) -> Result<(), Error>;
+
+    /// Sends the program a signal, by its name without `SIG`; `unsupported` where the backend sends
+    /// none but those that end it.
+    async fn signal(&self, _op: &Op, _handle: &Handle, _signal: &str) -> Result<(), Error> {
+        Err(not_offered("no-signals", "sends no signals"))
+    }
+
+    /// What the runtime uses; `unsupported` where the backend does not tell, `not-found` when it
+    /// does not run.
+    async fn usage(&self, _item: &ItemKey, _handle: &Handle) -> Result<Usage, Error> {
+        Err(not_offered("no-stats", "does not tell what it uses"))
+    }
+
+    /// Starts a program beside it, once per `op.call`, and says how the backend knows it;
+    /// `unsupported` where the backend runs none.
+    async fn exec(&self, _op: &Op, _handle: &Handle, _spec: &ExecSpec) -> Result<String, Error> {
+        Err(not_offered("no-exec", "runs no programs beside others"))
+    }
+
+    /// The output of such a program from after `offset`, and its input.
+    async fn open_exec(
+        &self,
+        _item: &ItemKey,
+        _handle: &Handle,
+        _exec: &str,
+        _after: u64,
+    ) -> Result<Source, Error> {
+        Err(not_offered("no-exec", "runs no programs beside others"))
+    }
+
+    /// What became of such a program.
+    async fn inspect_exec(
+        &self,
+        _item: &ItemKey,
+        _handle: &Handle,
+        _exec: &str,
+    ) -> Result<ExecState, Error> {
+        Err(not_offered("no-exec", "runs no programs beside others"))
+    }
+
+    /// The terminal of such a program has another size.
+    async fn resize_exec(
+        &self,
+        _item: &ItemKey,
+        _handle: &Handle,
+        _exec: &str,
+        _size: TerminalSize,
+    ) -> Result<(), Error> {
+        Err(not_offered("no-exec", "runs no programs beside others"))
+    }
+
+    /// Sends such a program a signal. `not-found` when it has ended.
+    async fn signal_exec(
+        &self,
+        _op: &Op,
+        _handle: &Handle,
+        _exec: &str,
+        _signal: &str,
+    ) -> Result<(), Error> {
+        Err(not_offered("no-exec", "runs no programs beside others"))
+    }
+
+    /// Ends what is left of such a program and forgets it. `not-found` is success.
+    async fn remove_exec(&self, _op: &Op, _handle: &Handle, _exec: &str) -> Result<(), Error> {
+        Err(not_offered("no-exec", "runs no programs beside others"))
+    }
+}
+
+/// What a backend answers where it does not offer something.
+fn not_offered(code: &str, what: &str) -> Error {
+    Error::unsupported(code, format!("the workload's backend {what}"))
 }
 
 /// All backends of a node.

@@ -11,6 +11,7 @@
 //! | a file's way into use, and every reason for a refusal | `folder`, `load`, `world` |
 //! | how a component becomes code | `compile` |
 //! | what a plugin asks, is granted, may do | [`manifest`], [`grants`], `permission` |
+//! | what a backend tells the conformance kit | [`conformance`] |
 //! | one call and its limits | `call`, `state`, `limits`, `turn`, `lane`, `failure` |
 //! | a plugin that fails again and again | `budget`, `patience` |
 //! | what of a guest's text is seen | `output`, `convert` |
@@ -22,6 +23,7 @@ mod bindings;
 mod budget;
 mod call;
 mod compile;
+pub mod conformance;
 mod convert;
 pub mod digest;
 mod document;
@@ -53,6 +55,7 @@ mod world;
 
 pub use backend::Backend;
 pub use compile::{CompileCommand, compile_main};
+pub use conformance::Conformance;
 pub use digest::Digest;
 pub use driver::{Driver, Drivers};
 pub use grants::{Ceiling, Grants};

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::{Map, Value};
 use toml::Spanned;
 
+use crate::conformance::Conformance;
 use crate::document;
 use crate::names::Names;
 
@@ -35,6 +36,8 @@ pub struct Manifest {
     pub settings: Map<String, Value>,
     /// JSON Schema of the settings.
     pub settings_schema: Option<Value>,
+    /// What it tells the conformance kit.
+    pub conformance: Conformance,
 }
 
 /// The capabilities a manifest asks for.
@@ -112,6 +115,8 @@ struct Document {
     settings: Map<String, Value>,
     #[serde(rename = "settings-schema")]
     settings_schema: Option<Value>,
+    #[serde(default)]
+    conformance: Conformance,
 }
 
 #[derive(Default, Deserialize)]
@@ -184,6 +189,7 @@ impl Manifest {
             limits,
             settings: document.settings,
             settings_schema: document.settings_schema,
+            conformance: document.conformance,
         })
     }
 
@@ -220,6 +226,9 @@ depth = 3
 
 [settings-schema]
 type = "object"
+
+[conformance.workload.short]
+command = ["true"]
 "#;
 
     #[test]
@@ -233,6 +242,7 @@ type = "object"
         assert_eq!(manifest.limits.cpu_ms, Limits::default().cpu_ms);
         assert_eq!(manifest.settings["depth"], 3);
         assert_eq!(manifest.settings_schema.unwrap()["type"], "object");
+        assert_eq!(manifest.conformance.workload.len(), 1);
     }
 
     #[test]
@@ -272,6 +282,10 @@ type = "object"
                 "expected 65536 to 268435456",
             ),
             (format!("{head}[limit]"), "m.toml:4: unknown field `limit`"),
+            (
+                format!("{head}[conformance.workload.lnog]"),
+                "m.toml:4: unknown variant `lnog`",
+            ),
             (
                 format!("{head}[capabilities]\nprocess = {{ launcher = \"x\" }}"),
                 "expected `launchers`",

@@ -5,9 +5,9 @@ use std::collections::BTreeMap;
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
 use wasmtime::{AsContextMut, Store};
 
-use crate::bindings::exports::fleet::backend::{driver, input, logs};
+use crate::bindings::exports::fleet::backend::{driver, exec, input, logs, signals, stats};
 use crate::state::CallState;
-use crate::world::{INPUT, LOGS};
+use crate::world::{EXEC, INPUT, LOGS, SIGNALS, STATS};
 
 /// What every call starts from. Making an instance of it takes microseconds.
 pub(crate) struct Template {
@@ -15,6 +15,9 @@ pub(crate) struct Template {
     driver: driver::GuestIndices,
     logs: Option<logs::GuestIndices>,
     input: Option<input::GuestIndices>,
+    exec: Option<exec::GuestIndices>,
+    stats: Option<stats::GuestIndices>,
+    signals: Option<signals::GuestIndices>,
 }
 
 impl Template {
@@ -37,9 +40,15 @@ impl Template {
         };
         let logs = offers(LOGS).then(|| logs::GuestIndices::new(&pre));
         let input = offers(INPUT).then(|| input::GuestIndices::new(&pre));
+        let exec = offers(EXEC).then(|| exec::GuestIndices::new(&pre));
+        let stats = offers(STATS).then(|| stats::GuestIndices::new(&pre));
+        let signals = offers(SIGNALS).then(|| signals::GuestIndices::new(&pre));
         Ok(Self {
             logs: logs.transpose().map_err(misfit)?,
             input: input.transpose().map_err(misfit)?,
+            exec: exec.transpose().map_err(misfit)?,
+            stats: stats.transpose().map_err(misfit)?,
+            signals: signals.transpose().map_err(misfit)?,
             pre,
             driver,
         })
@@ -55,10 +64,31 @@ impl Template {
         self.input.is_some()
     }
 
+    /// Whether it exports `exec`.
+    pub(crate) fn has_exec(&self) -> bool {
+        self.exec.is_some()
+    }
+
+    /// Whether it exports `stats`.
+    pub(crate) fn has_stats(&self) -> bool {
+        self.stats.is_some()
+    }
+
+    /// Whether it exports `signals`.
+    pub(crate) fn has_signals(&self) -> bool {
+        self.signals.is_some()
+    }
+
     /// What a plugin may offer beside the driver, and whether this one does: facts about it that
     /// others decide on, so no plugin says them itself.
     pub(crate) fn offers(&self) -> BTreeMap<String, String> {
-        let facts = [("input", self.has_input()), ("logs", self.has_logs())];
+        let facts = [
+            ("exec", self.has_exec()),
+            ("input", self.has_input()),
+            ("logs", self.has_logs()),
+            ("signals", self.has_signals()),
+            ("stats", self.has_stats()),
+        ];
         facts
             .into_iter()
             .map(|(name, is_there)| (name.to_owned(), is_there.to_string()))
@@ -99,6 +129,39 @@ impl Template {
         match &self.input {
             Some(input) => input.load(store, instance),
             None => wasmtime::bail!("the component has no `input`"),
+        }
+    }
+
+    pub(crate) fn exec(
+        &self,
+        store: impl AsContextMut,
+        instance: &Instance,
+    ) -> wasmtime::Result<exec::Guest> {
+        match &self.exec {
+            Some(exec) => exec.load(store, instance),
+            None => wasmtime::bail!("the component has no `exec`"),
+        }
+    }
+
+    pub(crate) fn stats(
+        &self,
+        store: impl AsContextMut,
+        instance: &Instance,
+    ) -> wasmtime::Result<stats::Guest> {
+        match &self.stats {
+            Some(stats) => stats.load(store, instance),
+            None => wasmtime::bail!("the component has no `stats`"),
+        }
+    }
+
+    pub(crate) fn signals(
+        &self,
+        store: impl AsContextMut,
+        instance: &Instance,
+    ) -> wasmtime::Result<signals::Guest> {
+        match &self.signals {
+            Some(signals) => signals.load(store, instance),
+            None => wasmtime::bail!("the component has no `signals`"),
         }
     }
 }

@@ -9,6 +9,12 @@ pub(crate) const DRIVER: &str = "fleet:backend/driver@0.1.0";
 pub(crate) const LOGS: &str = "fleet:backend/logs@0.1.0";
 /// What a backend that takes commands exports.
 pub(crate) const INPUT: &str = "fleet:backend/input@0.1.0";
+/// What a backend exports that runs programs beside others.
+pub(crate) const EXEC: &str = "fleet:backend/exec@0.1.0";
+/// What a backend exports that tells what a runtime uses.
+pub(crate) const STATS: &str = "fleet:backend/stats@0.1.0";
+/// What a backend exports that sends signals.
+pub(crate) const SIGNALS: &str = "fleet:backend/signals@0.1.0";
 
 /// The interfaces a component can import: package, interfaces, version. Within one minor version
 /// they are compatible.

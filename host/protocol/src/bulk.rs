@@ -9,14 +9,19 @@ use std::io;
 use std::task::Poll;
 
 use bytes::Bytes as Frame;
+use fleet_model::exec::{ExecId, ExecSpec};
 use fleet_model::item::{Generation, ItemKey};
+use fleet_model::stats::Sample;
 use fleet_model::{Error, ErrorKind};
+use futures::stream::{SplitSink, SplitStream};
 use futures::{SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
 use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt, TokioAsyncReadCompatExt};
 
+use crate::file::FileCall;
+use crate::pingless::Pingless;
 use crate::transport::Bytes;
 
 /// The largest frame of a stream, in bytes: the largest command, 1 MiB, fits in base64.
@@ -24,6 +29,13 @@ pub const MAX_FRAME_BYTES: usize = 2 * 1024 * 1024;
 
 /// Streams open at once on one session.
 const MAX_STREAMS: usize = 4096;
+
+/// What may be under way on a stream that was just opened, in bytes: yamux's own figure.
+const FIRST_WINDOW_BYTES: usize = 256 * 1024;
+
+/// What may be under way beyond that on all streams of a session together, in bytes: given to those that
+/// are read fast over a slow way.
+const MORE_WINDOW_BYTES: usize = 64 * 1024 * 1024;
 
 /// Streams a node may have waiting to be answered.
 const MAX_PENDING: usize = 64;
@@ -53,6 +65,110 @@ pub enum Request {
         /// The command's bytes, in base64.
         base64: String,
     },
+    /// A program beside a workload.
+    Exec {
+        /// Which workload.
+        item: ItemKey,
+        /// The intent the asker knows.
+        generation: Generation,
+        /// What about it.
+        #[serde(flatten)]
+        call: ExecCall,
+    },
+    /// Files of a workload: see [`crate::file`].
+    File {
+        /// Which workload.
+        item: ItemKey,
+        /// The intent the asker knows.
+        generation: Generation,
+        /// What about them.
+        #[serde(flatten)]
+        call: FileCall,
+    },
+    /// A signal for a workload's program: the answer to the request is the whole answer.
+    Signal {
+        /// Which workload.
+        item: ItemKey,
+        /// The intent the asker knows.
+        generation: Generation,
+        /// The client's key: the same again is not sent twice.
+        key: String,
+        /// Its name without `SIG`.
+        signal: String,
+    },
+    /// What workloads use: frames of JSON [`UsageOf`] from the node.
+    Stats {
+        /// Which workload; absent: all of the node, one frame each.
+        item: Option<ItemKey>,
+        /// Whether to begin with what was seen in the last hour, else with the last look alone.
+        #[serde(default)]
+        history: bool,
+        /// Go on with every new look.
+        #[serde(default)]
+        follow: bool,
+    },
+    /// A connection to a port of a workload. Frames of bytes both ways; an empty one ends its
+    /// direction.
+    Port {
+        /// Which workload.
+        item: ItemKey,
+        /// The intent the asker knows.
+        generation: Generation,
+        /// The port's name, or its number inside or at the node.
+        port: String,
+    },
+}
+
+/// What to do about a program beside a workload.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", tag = "call")]
+pub enum ExecCall {
+    /// Begin one: then one frame, JSON [`fleet_model::exec::Exec`].
+    Start {
+        /// The client's key: the same again begins nothing.
+        key: String,
+        /// What to run.
+        spec: ExecSpec,
+    },
+    /// All that are known: one frame, a JSON list of [`fleet_model::exec::Exec`].
+    List,
+    /// One: one frame, JSON [`fleet_model::exec::Exec`].
+    Show {
+        /// Which.
+        exec: ExecId,
+    },
+    /// Attach to one: then frames of [`crate::exec`] both ways. Whoever was attached before is
+    /// told so and let go.
+    Attach {
+        /// Which.
+        exec: ExecId,
+        /// Output up to this offset is known.
+        after: u64,
+    },
+    /// Send one a signal: the answer to the request is the whole answer.
+    Signal {
+        /// Which.
+        exec: ExecId,
+        /// The client's key.
+        key: String,
+        /// Its name without `SIG`.
+        signal: String,
+    },
+    /// End one and forget it: the answer to the request is the whole answer.
+    Remove {
+        /// Which.
+        exec: ExecId,
+    },
+}
+
+/// A look at what one workload uses.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct UsageOf {
+    /// Which workload.
+    pub item: ItemKey,
+    /// Absent where it does not run or was not looked at yet.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sample: Option<Sample>,
 }
 
 /// What part of a log.
@@ -113,6 +229,31 @@ impl BulkStream {
         self.0.next().await.map(|frame| frame.map(Into::into))
     }
 
+    /// Sends a value as one frame of JSON.
+    ///
+    /// # Errors
+    /// When the reader is gone, or the value is larger than a frame.
+    pub async fn send_json<T: Serialize + Sync>(&mut self, value: &T) -> io::Result<()> {
+        send_json(self, value).await
+    }
+
+    /// The next frame, read as JSON; `None` at the stream's end.
+    pub async fn receive_json<T: serde::de::DeserializeOwned>(&mut self) -> Option<io::Result<T>> {
+        let frame = match self.receive().await? {
+            Ok(frame) => frame,
+            Err(error) => return Some(Err(error)),
+        };
+        let read = serde_json::from_slice(&frame);
+        Some(read.map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error)))
+    }
+
+    /// Both directions apart: what is sent, and what comes.
+    #[must_use]
+    pub fn split(self) -> (BulkSink, BulkSource) {
+        let (sink, source) = self.0.split();
+        (BulkSink(sink), BulkSource(source))
+    }
+
     /// Returns when the reader is gone; for a writer that has nothing to say for long.
     pub async fn closed(&mut self) {
         while let Some(Ok(_)) = self.0.next().await {}
@@ -124,6 +265,55 @@ impl BulkStream {
     /// When the reader is gone.
     pub async fn finish(mut self) -> io::Result<()> {
         SinkExt::<Frame>::close(&mut self.0).await
+    }
+}
+
+/// What is sent on a stream.
+#[derive(Debug)]
+pub struct BulkSink(SplitSink<Framed<Compat<yamux::Stream>, LengthDelimitedCodec>, Frame>);
+
+impl BulkSink {
+    /// Sends one frame; waits while the reader has given no credit.
+    ///
+    /// # Errors
+    /// When the reader is gone.
+    pub async fn send(&mut self, frame: Frame) -> io::Result<()> {
+        self.0.send(frame).await
+    }
+
+    /// Puts one frame into the buffer, to be sent with the next [`Self::send`] or [`Self::flush`].
+    ///
+    /// # Errors
+    /// When the reader is gone.
+    pub async fn feed(&mut self, frame: Frame) -> io::Result<()> {
+        self.0.feed(frame).await
+    }
+
+    /// Sends what is in the buffer.
+    ///
+    /// # Errors
+    /// When the reader is gone.
+    pub async fn flush(&mut self) -> io::Result<()> {
+        self.0.flush().await
+    }
+
+    /// Ends the stream in order.
+    ///
+    /// # Errors
+    /// When the reader is gone.
+    pub async fn finish(mut self) -> io::Result<()> {
+        self.0.close().await
+    }
+}
+
+/// What comes on a stream.
+#[derive(Debug)]
+pub struct BulkSource(SplitStream<Framed<Compat<yamux::Stream>, LengthDelimitedCodec>>);
+
+impl BulkSource {
+    /// The next frame; `None` at the stream's end.
+    pub async fn receive(&mut self) -> Option<io::Result<Frame>> {
+        self.0.next().await.map(|frame| frame.map(Into::into))
     }
 }
 
@@ -241,7 +431,8 @@ fn gone() -> Error {
 
 fn config() -> yamux::Config {
     let mut config = yamux::Config::default();
-    config.set_max_connection_receive_window(None);
+    let first = MAX_STREAMS * FIRST_WINDOW_BYTES;
+    config.set_max_connection_receive_window(Some(first + MORE_WINDOW_BYTES));
     config.set_max_num_streams(MAX_STREAMS);
     config
 }
@@ -288,7 +479,8 @@ async fn drive_opener(
 /// Passes opened streams on until the connection breaks. A node that does not answer in time lets
 /// them queue; past the queue they are reset, which the controller sees as `unavailable`.
 async fn drive_acceptor(io: Box<dyn Bytes>, found: mpsc::Sender<yamux::Stream>) {
-    let mut connection = yamux::Connection::new(io.compat(), config(), yamux::Mode::Server);
+    let mut connection =
+        yamux::Connection::new(Pingless::new(io).compat(), config(), yamux::Mode::Server);
     let inbound = |connection: &mut yamux::Connection<_>, cx: &mut std::task::Context<'_>| {
         connection.poll_next_inbound(cx)
     };

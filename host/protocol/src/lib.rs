@@ -7,12 +7,17 @@
 //! messages in the same order.
 //!
 //! * [`message`] says what is said, [`version`] who understands whom.
-//! * [`link`] frames control messages, [`bulk`] multiplexes streams, [`log`] frames log lines.
+//! * [`link`] frames control messages, [`bulk`] multiplexes streams. On streams run [`log`] lines, what
+//!   is said to a program one is attached to ([`exec`]), [files](crate::file), and the bytes of [`port`]s.
 
 pub mod bulk;
+pub mod exec;
+pub mod file;
 pub mod link;
 pub mod log;
 pub mod message;
+mod pingless;
+pub mod port;
 pub mod transport;
 pub mod version;
 

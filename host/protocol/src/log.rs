@@ -19,6 +19,18 @@ pub enum LogStream {
     Host,
 }
 
+impl LogStream {
+    /// The word as people and the API write it.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stdout => "stdout",
+            Self::Stderr => "stderr",
+            Self::Host => "host",
+        }
+    }
+}
+
 /// One line, or a part of one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LogLine {
@@ -64,6 +76,12 @@ pub fn encode_error(error: &Error) -> Bytes {
     let mut frame = vec![FAILED];
     frame.extend(serde_json::to_vec(error).unwrap_or_default());
     frame.into()
+}
+
+/// Whether a frame ends the log with an error.
+#[must_use]
+pub fn is_end(frame: &[u8]) -> bool {
+    frame.first() == Some(&FAILED)
 }
 
 /// Reads one frame.

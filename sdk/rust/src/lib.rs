@@ -3,8 +3,9 @@
 //! A plugin is a set of functions: the host makes a fresh instance for each call, so nothing kept
 //! in a static is there for the next one. What outlives a call is the [`Handle`].
 //!
-//! * [`driver`] and [`logs`] hold the traits a backend implements, [`input`] the one of a backend that
-//!   takes commands; [`export!`] makes a type that implements them the component's face.
+//! * [`driver`] and [`logs`] hold the traits a backend implements. [`exec`], [`input`], [`signals`] and
+//!   [`stats`] are those it may implement beside them; [`export!`] makes a type that implements them
+//!   the component's face.
 //! * [`clock`], [`config`], [`lines`], [`log`] and [`process`] are what the host offers. A
 //!   component imports only those it calls.
 //! * [`Error`], [`Handle`] and [`driver::Workload`] have the few functions nearly every plugin
@@ -27,21 +28,36 @@ pub use bindings::exports::fleet::backend::{driver, logs};
 pub use bindings::fleet::common::types::{Attributes, Error, ErrorKind, Handle, Op, Page};
 pub use bindings::fleet::host::sources::Source;
 pub use bindings::fleet::host::{clock, config, lines, log, process};
-pub use bindings::optional::exports::fleet::backend::input;
+pub use bindings::optional::exec::exports::fleet::backend::exec;
+pub use bindings::optional::input::exports::fleet::backend::input;
+pub use bindings::optional::signals::exports::fleet::backend::signals;
+pub use bindings::optional::stats::exports::fleet::backend::stats;
 
 /// Makes a type the face of the component: once per crate.
 ///
 /// ```ignore
-/// fleet_sdk::export!(MyBackend);              // implements driver::Guest and logs::Guest
-/// fleet_sdk::export!(MyBackend with input);   // and input::Guest: it takes commands
+/// fleet_sdk::export!(MyBackend);                   // implements driver::Guest and logs::Guest
+/// fleet_sdk::export!(MyBackend with input, exec);  // and input::Guest and exec::Guest
 /// ```
 #[macro_export]
 macro_rules! export {
     ($backend:ident) => {
         $crate::bindings::export!($backend with_types_in $crate::bindings);
     };
-    ($backend:ident with input) => {
+    ($backend:ident with $($interface:ident),+) => {
         $crate::export!($backend);
-        $crate::bindings::optional::export_input!($backend with_types_in $crate::bindings::optional);
+        $($crate::export!(@ $backend $interface);)+
+    };
+    (@ $backend:ident exec) => {
+        $crate::bindings::optional::exec::export_exec!($backend with_types_in $crate::bindings::optional::exec);
+    };
+    (@ $backend:ident input) => {
+        $crate::bindings::optional::input::export_input!($backend with_types_in $crate::bindings::optional::input);
+    };
+    (@ $backend:ident signals) => {
+        $crate::bindings::optional::signals::export_signals!($backend with_types_in $crate::bindings::optional::signals);
+    };
+    (@ $backend:ident stats) => {
+        $crate::bindings::optional::stats::export_stats!($backend with_types_in $crate::bindings::optional::stats);
     };
 }

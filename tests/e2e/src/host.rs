@@ -260,6 +260,17 @@ impl Host {
         command
     }
 
+    /// A command of the CLI against it, with these arguments.
+    #[must_use]
+    pub fn command_of<S: AsRef<std::ffi::OsStr>>(
+        &self,
+        args: impl IntoIterator<Item = S>,
+    ) -> Command {
+        let mut command = self.command();
+        command.args(args);
+        command
+    }
+
     /// One workload, as the API shows it.
     #[must_use]
     pub fn show(&self, workload: &str) -> Value {

@@ -15,7 +15,9 @@
 mod disk;
 mod host;
 mod process;
+mod pty;
 
 pub use disk::on_disk;
 pub use host::{Host, HostOptions, Ran, binary, http_get, plugins};
 pub use process::{find_processes, is_alive, wait_for};
+pub use pty::Pty;

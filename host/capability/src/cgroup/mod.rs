@@ -19,6 +19,7 @@ pub(crate) mod limit;
 pub(crate) mod plan;
 pub(crate) mod seat;
 pub(crate) mod table;
+pub(crate) mod usage;
 
 use std::path::PathBuf;
 

@@ -21,13 +21,6 @@ pub(crate) fn end(folder: &Path) -> io::Result<Place> {
     }
 }
 
-/// The start of what is kept.
-pub(crate) fn start(folder: &Path) -> io::Result<Place> {
-    Ok(Place::start_of(
-        segment::list(folder)?.first().copied().unwrap_or(1),
-    ))
-}
-
 /// Whether a line can begin here, as far as the segment still exists.
 pub(crate) fn is_line_start(folder: &Path, place: Place) -> io::Result<bool> {
     let file = match File::open(segment::path(folder, place.segment)) {
@@ -49,13 +42,14 @@ pub(crate) fn is_line_start(folder: &Path, place: Place) -> io::Result<bool> {
 }
 
 /// A place no later than the first line at or after this time: whole segments that ended before
-/// are passed over.
+/// are passed over. Where such lines may be gone, that is the log's very beginning, and a reader says so.
 pub(crate) fn since(folder: &Path, time_us: i64) -> io::Result<Place> {
     let segments = segment::list(folder)?;
     let begins_before =
         |number: &u64| first_time(folder, *number).is_some_and(|first| first < time_us);
-    let before = segments.iter().rposition(begins_before).unwrap_or(0);
-    Ok(Place::start_of(segments.get(before).copied().unwrap_or(1)))
+    let before = segments.iter().rposition(begins_before);
+    let number = before.and_then(|before| segments.get(before).copied());
+    Ok(Place::start_of(number.unwrap_or(1)))
 }
 
 fn first_time(folder: &Path, number: u64) -> Option<i64> {
@@ -70,7 +64,8 @@ fn first_time(folder: &Path, number: u64) -> Option<i64> {
 }
 
 /// Where the last `count` lines before `end` begin. Parts of a line of one stream count as one
-/// line; where the other stream wrote in between, the first line may begin within.
+/// line; where the other stream wrote in between, the first line may begin within. Where fewer are kept,
+/// that is the log's very beginning, and a reader says what is gone of it.
 pub(crate) fn tail(folder: &Path, end: Place, count: u64) -> io::Result<Place> {
     let mut counter = Counter {
         left: count,
@@ -129,7 +124,11 @@ pub(crate) fn tail(folder: &Path, end: Place, count: u64) -> io::Result<Place> {
             place = Place::start_of(number);
         }
     }
-    Ok(place)
+    Ok(if counter.left > 0 {
+        Place::start_of(1)
+    } else {
+        place
+    })
 }
 
 /// Counts lines from the last to the first.

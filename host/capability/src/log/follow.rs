@@ -115,7 +115,8 @@ fn begin(folder: &Path, options: &OutputOptions) -> Result<Reader, Error> {
             let since_us = i64::try_from(since_ms.saturating_mul(1_000)).unwrap_or(i64::MAX);
             backward::since(folder, since_us).map_err(unreadable)?
         }
-        (None, None, None) => backward::start(folder).map_err(unreadable)?,
+        // What is gone of the beginning is said.
+        (None, None, None) => Place::start_of(1),
     };
     Ok(Reader::new(folder, place, (!options.follow).then_some(end)))
 }

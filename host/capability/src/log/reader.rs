@@ -183,8 +183,12 @@ impl Reader {
             // It appeared between the two looks.
             return Ok(Entered::Yes);
         }
+        let what = match missing {
+            1 => "1 segment of the log is".to_owned(),
+            _ => format!("{missing} segments of the log are"),
+        };
         Ok(Entered::After(event(
-            format!("{missing} segments of the log are gone: rotation removed them"),
+            format!("{what} gone: its limit left no room for older output"),
             self.place,
         )))
     }

@@ -3,6 +3,7 @@
 //! What belongs to it is found, in this order: by its cgroup; as what descends from a living shim,
 //! the reaper of its orphans; and where both are missing, as what descends from the program or
 //! carries its mark (`marker.rs`). A number is signalled only while it is known to be one of these.
+//! Programs beside it go with it (`exec/over.rs`).
 
 use std::ffi::OsStr;
 use std::io;
@@ -10,6 +11,8 @@ use std::io;
 use rustix::process::{Pid, Signal, kill_process, kill_process_group};
 
 use super::evidence::{ClaimSeen, Evidence};
+use super::exec::over::{self, Shims};
+use super::exec::slot::ExecSlot;
 use super::record::{Claim, RequestRecord, Started};
 use super::slot::Slot;
 use super::tree;
@@ -19,7 +22,12 @@ use crate::{durable, removal};
 
 /// Ends it and all its descendants, as far as they can be reached in one go; a living shim sees to
 /// the rest. Takes the claim of a slot nobody started, so that a start under way comes too late.
-pub(crate) fn kill(slot: &Slot, request: &RequestRecord, now_ms: u64) -> io::Result<()> {
+pub(crate) fn kill(
+    slot: &Slot,
+    request: &RequestRecord,
+    now_ms: u64,
+    shims: Shims,
+) -> io::Result<()> {
     let mut evidence = slot.evidence()?;
     if evidence.claim == ClaimSeen::None {
         if slot.claim(&Claim::Host { at_ms: now_ms })? {
@@ -32,7 +40,8 @@ pub(crate) fn kill(slot: &Slot, request: &RequestRecord, now_ms: u64) -> io::Res
     if let Some(started) = evidence.started().filter(|_| evidence.exit.is_none()) {
         kill_numbers(started, &evidence)?;
     }
-    tree::kill_all(&leftovers(&evidence, request)?);
+    over::end_all(slot, now_ms, shims)?;
+    tree::kill_all(&leftovers(slot, &evidence, request)?);
     Ok(())
 }
 
@@ -48,26 +57,34 @@ pub(crate) fn signal(slot: &Slot, signal: Signal) -> io::Result<()> {
     }
 }
 
-/// Whether nothing of it is left: no shim, no program, nothing in its cgroup or, without one, of
-/// its mark.
+/// Whether nothing of it is left: no shim, no program, none beside it, nothing in its cgroup or,
+/// without one, of its mark.
 pub(crate) fn is_over(slot: &Slot, request: &RequestRecord) -> io::Result<bool> {
     let evidence = slot.evidence()?;
     Ok(!evidence.shim_lives
         && !evidence.program_lives
+        && over::are_all_over(slot)?
         && request.placement.processes()?.is_empty()
-        && leftovers(&evidence, request)?.is_empty())
+        && leftovers(slot, &evidence, request)?.is_empty())
 }
 
-/// What only its mark leads to: a shim that lives, or recorded the end, leaves nothing of the kind.
-fn leftovers(evidence: &Evidence, request: &RequestRecord) -> io::Result<Vec<ProcessStat>> {
+/// What only its mark leads to: a shim that lives, or recorded the end, leaves nothing of the kind. One
+/// of a program beside it may have.
+fn leftovers(
+    slot: &Slot,
+    evidence: &Evidence,
+    request: &RequestRecord,
+) -> io::Result<Vec<ProcessStat>> {
     let is_orphaned = !evidence.shim_lives && evidence.exit.is_none();
+    let is_suspect = is_orphaned || ExecSlot::were_any(slot);
     match (&request.placement, &request.marker) {
-        (Placement::None, Some(marker)) if is_orphaned => tree::marked(marker),
+        (Placement::None, Some(marker)) if is_suspect => tree::marked(marker),
         _ => Ok(Vec::new()),
     }
 }
 
-fn kill_numbers(started: &Started, evidence: &Evidence) -> io::Result<()> {
+/// Ends a program that was not recorded to have ended, and what descends from it or its shim.
+pub(crate) fn kill_numbers(started: &Started, evidence: &Evidence) -> io::Result<()> {
     let keeper = if evidence.shim_lives {
         &started.shim
     } else {
@@ -84,7 +101,7 @@ fn kill_numbers(started: &Started, evidence: &Evidence) -> io::Result<()> {
 }
 
 /// The program leads its group unless it chose another: then it is signalled alone.
-fn signal_group(program: Pid, signal: Signal) -> rustix::io::Result<()> {
+pub(crate) fn signal_group(program: Pid, signal: Signal) -> rustix::io::Result<()> {
     use rustix::io::Errno;
     match kill_process_group(program, signal) {
         Err(Errno::SRCH) => match kill_process(program, signal) {

@@ -10,12 +10,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
-use fleet_model::{Error, ErrorKind, Name, Op, WorkloadId};
+use fleet_model::exec::{ExecState, TerminalSize};
+use fleet_model::{Error, ErrorKind, Name, Op, WorkloadId, stats};
 use fleet_seam::Clock;
 use futures::StreamExt;
 use futures::future::{Either, select};
 use futures::stream;
 
+use super::exec::create::Door;
+use super::exec::over::Shims;
 use super::launcher::Launcher;
 use super::owned::{self, Own, Told};
 use super::reference::Reference;
@@ -24,8 +27,8 @@ use super::slot::Slot;
 pub use super::start::ShimCommand;
 use super::stray::Strays;
 use super::{
-    Caller, ListedProcess, Open, Prepared, ProcessStatus, Processes, Request, end, environment,
-    prepare, send, signals, start,
+    Caller, ExecRequest, ListedProcess, Open, Prepared, ProcessStatus, Processes, Request, end,
+    environment, prepare, send, signals, start, usage,
 };
 use crate::cgroup::{Choice, Isolation};
 use crate::fault;
@@ -61,13 +64,15 @@ pub struct Options {
 
 /// Processes of this machine, each with a shim, below one folder.
 pub struct LocalProcesses {
-    inner: Arc<Inner>,
+    pub(super) inner: Arc<Inner>,
 }
 
-struct Inner {
-    workspaces: Workspaces,
-    shim: ShimCommand,
-    clock: Arc<dyn Clock>,
+pub(super) struct Inner {
+    pub(super) workspaces: Workspaces,
+    pub(super) shim: ShimCommand,
+    pub(super) clock: Arc<dyn Clock>,
+    /// Through which programs beside a process come in.
+    pub(super) door: Door,
     secrets: Arc<dyn Secrets>,
     isolation: Isolation,
     log: LogLimits,
@@ -109,6 +114,7 @@ impl LocalProcesses {
                 workspaces,
                 shim,
                 clock,
+                door: Door::default(),
                 secrets,
                 isolation,
                 log: options.log,
@@ -124,7 +130,7 @@ impl LocalProcesses {
     }
 
     /// Runs work that blocks on disk or kernel where blocking is allowed.
-    async fn blocking<T: Send + 'static>(
+    pub(super) async fn blocking<T: Send + 'static>(
         &self,
         work: impl FnOnce(&Inner) -> Result<T, Error> + Send + 'static,
     ) -> Result<T, Error> {
@@ -138,7 +144,7 @@ impl LocalProcesses {
         }
     }
 
-    async fn own(&self, caller: &Caller, reference: &str) -> Result<Own, Error> {
+    pub(super) async fn own(&self, caller: &Caller, reference: &str) -> Result<Own, Error> {
         let reference: Reference = reference.parse()?;
         let caller = caller.clone();
         self.blocking(move |inner| Own::find(&inner.workspaces, &caller, reference))
@@ -146,20 +152,20 @@ impl LocalProcesses {
     }
 
     /// How long a call that begins now may take.
-    fn deadline(&self) -> Deadline {
+    pub(super) fn deadline(&self) -> Deadline {
         let patience_ms = u64::try_from(PATIENCE.as_millis()).unwrap_or(u64::MAX);
         Deadline {
             at_ms: self.inner.clock.boot_ms() + patience_ms,
         }
     }
 
-    fn left(&self, deadline: Deadline) -> Duration {
+    pub(super) fn left(&self, deadline: Deadline) -> Duration {
         let now_ms = self.inner.clock.boot_ms();
         Duration::from_millis(deadline.at_ms.saturating_sub(now_ms))
     }
 
     /// Asks until there is an answer, or time is up.
-    async fn poll<T: Send + 'static>(
+    pub(super) async fn poll<T: Send + 'static>(
         &self,
         deadline: Deadline,
         work: impl Fn(&Inner) -> Result<Option<T>, Error> + Send + Sync + 'static,
@@ -189,7 +195,7 @@ impl LocalProcesses {
     }
 
     /// The values that a process is started with.
-    async fn secrets(
+    pub(super) async fn secrets(
         &self,
         own: &Own,
         deadline: Deadline,
@@ -211,11 +217,11 @@ impl LocalProcesses {
 
 /// When a call gives up: milliseconds of the boot clock.
 #[derive(Debug, Clone, Copy)]
-struct Deadline {
+pub(super) struct Deadline {
     at_ms: u64,
 }
 
-fn slow(code: &str, message: impl Into<String>) -> Error {
+pub(super) fn slow(code: &str, message: impl Into<String>) -> Error {
     Error {
         retry_after_ms: Some(RETRY_MS),
         ..Error::new(ErrorKind::Deadline, code, message)
@@ -229,7 +235,7 @@ fn start_slow() -> Error {
     )
 }
 
-fn does_not_end(reference: &str) -> Error {
+pub(super) fn does_not_end(reference: &str) -> Error {
     slow(
         "does-not-end",
         format!(
@@ -250,7 +256,7 @@ impl Inner {
     }
 
     /// Where a workload emits packets.
-    fn packet_socket(&self, workload: WorkloadId) -> Result<PathBuf, Error> {
+    pub(super) fn packet_socket(&self, workload: WorkloadId) -> Result<PathBuf, Error> {
         let folder = self.workspaces.folder(workload);
         let runtime = std::env::var_os("XDG_RUNTIME_DIR").map(PathBuf::from);
         socket::place(&folder, runtime).map_err(|error| {
@@ -258,19 +264,29 @@ impl Inner {
         })
     }
 
-    fn kill(&self, own: &Own) -> Result<(), Error> {
-        end::kill(&own.slot, &own.request, self.clock.unix_ms())
+    fn kill(&self, own: &Own, shims: Shims) -> Result<(), Error> {
+        end::kill(&own.slot, &own.request, self.clock.unix_ms(), shims)
             .map_err(|error| fault::storage("end the process of", own.slot.folder(), &error))
     }
 
+    /// What a call that began at this boot time does with shims that should go by themselves.
+    pub(super) fn patience_with_shims(&self, begun_ms: u64) -> Shims {
+        let waited = Duration::from_millis(self.clock.boot_ms().saturating_sub(begun_ms));
+        if waited < PATIENCE / 2 {
+            Shims::Spared
+        } else {
+            Shims::Ended
+        }
+    }
+
     /// Whether nothing is left; what is left is ended once more.
-    fn is_ended(&self, own: &Own) -> Result<Option<()>, Error> {
+    fn is_ended(&self, own: &Own, shims: Shims) -> Result<Option<()>, Error> {
         let over = end::is_over(&own.slot, &own.request)
             .map_err(|error| fault::storage("look at", own.slot.folder(), &error))?;
         if over {
             return Ok(Some(()));
         }
-        self.kill(own).map(|()| None)
+        self.kill(own, shims).map(|()| None)
     }
 }
 
@@ -373,7 +389,8 @@ impl Processes for LocalProcesses {
             }
             own => {
                 let own = own?;
-                self.blocking(move |inner| inner.kill(&own)).await
+                self.blocking(move |inner| inner.kill(&own, Shims::Spared))
+                    .await
             }
         }
     }
@@ -399,10 +416,14 @@ impl Processes for LocalProcesses {
         }
         let own = self.own(caller, reference).await?;
         let killed = own.clone();
-        self.blocking(move |inner| inner.kill(&killed)).await?;
+        self.blocking(move |inner| inner.kill(&killed, Shims::Spared))
+            .await?;
         let watched = own.clone();
+        let begun_ms = self.inner.clock.boot_ms();
         if self
-            .poll(deadline, move |inner| inner.is_ended(&watched))
+            .poll(deadline, move |inner| {
+                inner.is_ended(&watched, inner.patience_with_shims(begun_ms))
+            })
             .await?
             .is_none()
         {
@@ -429,13 +450,16 @@ impl Processes for LocalProcesses {
     }
 
     async fn open(&self, caller: &Caller, reference: &str, what: Open) -> Result<Source, Error> {
+        if let Open::Exec { exec, after } = &what {
+            return self.open_beside(caller, reference, exec, *after).await;
+        }
         let own = self.own(caller, reference).await?;
         let output = match what {
             Open::Output(options) => {
                 let logs = self.inner.workspaces.logs(own.reference.workload);
                 follow::open(logs, options, self.inner.clock.clone()).await?
             }
-            Open::End => {
+            Open::End | Open::Exec { .. } => {
                 let clock = self.inner.clock.clone();
                 stream::once(super::watch::ended(own.slot, clock))
                     .filter_map(|end| async { end.err().map(Err) })
@@ -446,5 +470,54 @@ impl Processes for LocalProcesses {
             output,
             input: None,
         })
+    }
+
+    async fn launcher_of(&self, caller: &Caller, reference: &str) -> Result<Name, Error> {
+        let own = self.own(caller, reference).await?;
+        Ok(own.request.request.launcher)
+    }
+
+    async fn exec(
+        &self,
+        caller: &Caller,
+        launcher: &Launcher,
+        op: &Op,
+        reference: &str,
+        request: ExecRequest,
+    ) -> Result<String, Error> {
+        self.start_beside(caller, launcher, op, reference, request)
+            .await
+    }
+
+    async fn inspect_exec(&self, caller: &Caller, exec: &str) -> Result<ExecState, Error> {
+        self.look_beside(caller, exec).await
+    }
+
+    async fn resize_exec(
+        &self,
+        caller: &Caller,
+        exec: &str,
+        size: TerminalSize,
+    ) -> Result<(), Error> {
+        self.resize_beside(caller, exec, size).await
+    }
+
+    async fn signal_exec(
+        &self,
+        caller: &Caller,
+        op: &Op,
+        exec: &str,
+        signal: &str,
+    ) -> Result<(), Error> {
+        self.signal_beside(caller, op, exec, signal).await
+    }
+
+    async fn remove_exec(&self, caller: &Caller, _op: &Op, exec: &str) -> Result<(), Error> {
+        self.remove_beside(caller, exec).await
+    }
+
+    async fn usage(&self, caller: &Caller, reference: &str) -> Result<stats::Usage, Error> {
+        let own = self.own(caller, reference).await?;
+        self.blocking(move |_| usage::of(&own)).await
     }
 }

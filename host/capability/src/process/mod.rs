@@ -11,9 +11,11 @@
 //!   is in the log.
 //! * **Lost is said, not guessed around.** What was claimed and is gone without a record is lost.
 
+pub(crate) mod control;
 pub(crate) mod end;
 pub mod environment;
 pub(crate) mod evidence;
+pub mod exec;
 pub mod launcher;
 pub mod local;
 pub(crate) mod marker;
@@ -29,6 +31,7 @@ pub(crate) mod slot;
 pub(crate) mod start;
 pub(crate) mod stray;
 pub(crate) mod tree;
+pub(crate) mod usage;
 pub(crate) mod venv;
 pub(crate) mod watch;
 
@@ -37,7 +40,9 @@ use std::collections::BTreeMap;
 use async_trait::async_trait;
 use bytes::Bytes;
 use fleet_model::driver::{Exit, KillTarget};
+use fleet_model::exec::{ExecState, TerminalSize};
 use fleet_model::spec::Limits;
+use fleet_model::stats;
 use fleet_model::{Error, Name, Op, WorkloadId};
 use serde::{Deserialize, Serialize};
 
@@ -145,6 +150,28 @@ pub enum Open {
     /// Nothing, until it closes when the process has ended and its end is recorded. Of a process
     /// that was never started it stays open.
     End,
+    /// The output of a program beside it (`Processes::exec`), and its input. A frame's cursor is the
+    /// offset after it: the bytes of stdout and stderr together since its start. What is not kept any more is
+    /// a frame of [`Stream::Event`](crate::Stream) without bytes, whose cursor says where it goes on.
+    Exec {
+        /// As `exec` answered it.
+        exec: String,
+        /// The offset up to which output is known.
+        after: u64,
+    },
+}
+
+/// What to start beside a process.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExecRequest {
+    /// Program and arguments, not parsed by a shell.
+    pub command: Vec<String>,
+    /// Over the environment of the process.
+    pub env: BTreeMap<String, String>,
+    /// On a terminal of this size; absent: on pipes.
+    pub terminal: Option<TerminalSize>,
+    /// What it reads.
+    pub stdin: Stdin,
 }
 
 /// One process that is known here.
@@ -262,4 +289,88 @@ pub trait Processes: Send + Sync + 'static {
     /// # Errors
     /// `not-found`, and `invalid` for a cursor that is none.
     async fn open(&self, caller: &Caller, reference: &str, what: Open) -> Result<Source, Error>;
+
+    /// The launcher that a process was prepared through: what runs beside it is held to the same.
+    ///
+    /// # Errors
+    /// `not-found`.
+    async fn launcher_of(&self, _caller: &Caller, _reference: &str) -> Result<Name, Error> {
+        Err(no_exec())
+    }
+
+    /// Starts a program beside a process that runs: in its workspace, with its environment and
+    /// secrets, in its cgroup. At most once per `op.call`; a repeat answers what the first did. Answers
+    /// how it is known: `WORKLOAD/GENERATION.ATTEMPT/KEY`.
+    ///
+    /// # Errors
+    /// As [`prepare`](Self::prepare) and [`start`](Self::start); `conflict` (`not-running`, and
+    /// `call-reused` where the call was another request's), `exhausted` (`too-many-execs`).
+    async fn exec(
+        &self,
+        _caller: &Caller,
+        _launcher: &Launcher,
+        _op: &Op,
+        _reference: &str,
+        _request: ExecRequest,
+    ) -> Result<String, Error> {
+        Err(no_exec())
+    }
+
+    /// What became of a program beside a process.
+    ///
+    /// # Errors
+    /// `not-found`.
+    async fn inspect_exec(&self, _caller: &Caller, _exec: &str) -> Result<ExecState, Error> {
+        Err(no_exec())
+    }
+
+    /// Its terminal has another size now.
+    ///
+    /// # Errors
+    /// `not-found`, `invalid` (`no-terminal`).
+    async fn resize_exec(
+        &self,
+        _caller: &Caller,
+        _exec: &str,
+        _size: TerminalSize,
+    ) -> Result<(), Error> {
+        Err(no_exec())
+    }
+
+    /// Sends a signal to its process group. `not-found` when it has ended.
+    ///
+    /// # Errors
+    /// `invalid` for an unknown signal.
+    async fn signal_exec(
+        &self,
+        _caller: &Caller,
+        _op: &Op,
+        _exec: &str,
+        _signal: &str,
+    ) -> Result<(), Error> {
+        Err(no_exec())
+    }
+
+    /// Ends what is left of it and removes its records. Fine when it is gone already.
+    ///
+    /// # Errors
+    /// `deadline` when it does not end in time: ask again.
+    async fn remove_exec(&self, _caller: &Caller, _op: &Op, _exec: &str) -> Result<(), Error> {
+        Err(no_exec())
+    }
+
+    /// What a process and all its descendants use.
+    ///
+    /// # Errors
+    /// `not-found` when it does not run.
+    async fn usage(&self, _caller: &Caller, _reference: &str) -> Result<stats::Usage, Error> {
+        Err(Error::unsupported(
+            "no-usage",
+            "what programs use is not known here",
+        ))
+    }
+}
+
+fn no_exec() -> Error {
+    Error::unsupported("no-exec", "no programs are run beside others here")
 }

@@ -5,8 +5,6 @@
 //! ended since.
 
 use std::io;
-use std::os::fd::{AsRawFd, OwnedFd};
-use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,32 +12,17 @@ use bytes::Bytes;
 use fleet_model::{Error, ErrorKind, ItemKey, Op};
 use fleet_seam::Clock;
 use futures::future::{Either, select};
-use rustix::fs::{Mode, OFlags};
-use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
-use tokio::net::UnixStream;
 
+use super::control::Asked;
 use super::owned::Own;
-use super::slot::CONTROL;
-use super::{ProcessState, Stdin};
+use super::{ProcessState, Stdin, control};
 use crate::fault;
 use crate::input::limits::{CALL_BYTES, COMMAND_BYTES};
 use crate::input::message::{Bytes64, Demand, Digest, Reply};
 use crate::input::{journal, refusal};
 
-/// The longest answer of a shim.
-const ANSWER_BYTES: u64 = 64 * 1024;
-
 /// When to ask again where it is soon otherwise.
 const RETRY_MS: u32 = 200;
-
-/// What came of asking the shim.
-enum Asked {
-    Answered(Reply),
-    /// Nobody listens.
-    Absent,
-    /// Somebody listened and gave no answer.
-    Silent,
-}
 
 /// Hands it over, or finds that it was handed over before.
 pub(crate) async fn send(
@@ -54,7 +37,8 @@ pub(crate) async fn send(
         call: op.call.clone(),
         bytes: Bytes64(bytes.to_vec()),
     };
-    let asked = match select(Box::pin(ask(&own, &demand)), clock.sleep(patience)).await {
+    let asking = Box::pin(control::ask(own.slot.folder(), &demand));
+    let asked = match select(asking, clock.sleep(patience)).await {
         Either::Left((asked, _)) => asked,
         Either::Right(_) => {
             return Err(again(
@@ -103,31 +87,6 @@ fn check(own: &Own, op: &Op, bytes: usize) -> Result<(), Error> {
         return Err(refusal::too_large(bytes));
     }
     Ok(())
-}
-
-async fn ask(own: &Own, demand: &Demand) -> Asked {
-    let talk = async {
-        let Ok(mut line) = connect(own.slot.folder()).await else {
-            return Ok(Asked::Absent);
-        };
-        let mut text = serde_json::to_vec(demand)?;
-        text.push(b'\n');
-        line.write_all(&text).await?;
-        let mut answer = Vec::new();
-        BufReader::new(line.take(ANSWER_BYTES))
-            .read_until(b'\n', &mut answer)
-            .await?;
-        Ok::<_, io::Error>(Asked::Answered(serde_json::from_slice(&answer)?))
-    };
-    talk.await.unwrap_or(Asked::Silent)
-}
-
-/// Through the open folder: a path may be longer than a socket's may be.
-async fn connect(slot: &Path) -> io::Result<UnixStream> {
-    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
-    let folder: OwnedFd = rustix::fs::open(slot, flags, Mode::empty())?;
-    let path = format!("/proc/self/fd/{}/{CONTROL}", folder.as_raw_fd());
-    UnixStream::connect(path).await
 }
 
 /// What is true where the shim gave no answer.

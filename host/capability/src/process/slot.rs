@@ -9,6 +9,7 @@
 //! | `executed`     | shim             | empty: the program runs or ran               |
 //! | `exit.json`    | shim             | how it ended                                 |
 //! | `shim.log`     | shim             | what went wrong in the shim itself           |
+//! | `execs`        | host, `exec`     | the slots of programs beside it              |
 
 use std::fs::File;
 use std::io;
@@ -25,10 +26,10 @@ use crate::boot::{BootId, is_same_process};
 use crate::durable;
 use crate::workspace::Workspaces;
 
-const REQUEST: &str = "request.json";
+pub(crate) const REQUEST: &str = "request.json";
 const CLAIM: &str = "claim";
 const EXECUTED: &str = "executed";
-const EXIT: &str = "exit.json";
+pub(crate) const EXIT: &str = "exit.json";
 
 /// The shim's socket, in the slot.
 pub(crate) const CONTROL: &str = "control";

@@ -12,12 +12,13 @@ use std::time::Duration;
 use fleet_model::{Error, ErrorKind};
 use fleet_seam::Clock;
 use futures::future::{Either, select};
+use serde::Serialize;
 use tokio::io::{AsyncBufReadExt, AsyncReadExt, AsyncWriteExt, BufReader};
 use tokio::process::{Child, Command};
 use tokio::sync::oneshot;
 use zeroize::Zeroizing;
 
-use super::shim::message::{Answer, Order};
+use super::shim::message::Answer;
 use super::slot::Slot;
 use crate::secret::wire;
 
@@ -38,7 +39,7 @@ pub struct ShimCommand {
 pub(crate) async fn run_shim(
     shim: &ShimCommand,
     slot: &Slot,
-    order: Order,
+    order: impl Serialize,
     clock: &Arc<dyn Clock>,
     patience: Duration,
 ) -> Result<Option<Answer>, Error> {

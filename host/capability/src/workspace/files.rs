@@ -18,6 +18,7 @@ use rustix::fs::{AtFlags, Mode, OFlags, openat, renameat, unlinkat};
 use rustix::io::Errno;
 
 use super::Workspaces;
+use super::tree::FOLDER;
 use crate::fault;
 use crate::opening::{TO_CHANGE, open_folder};
 use crate::secret::SecretValue;
@@ -68,10 +69,14 @@ impl Workspaces {
 
     /// Opens a part of a workload's folder, also one its program has closed, and no link in its place.
     pub(super) fn open_part(&self, workload: WorkloadId, part: &str) -> io::Result<OwnedFd> {
-        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
-        let root = rustix::fs::open(&self.root, flags, Mode::empty())?;
-        let folder = open_folder(&root, workload.to_string(), TO_CHANGE)?;
+        let folder = self.open_folder(workload)?;
         Ok(open_folder(&folder, part, TO_CHANGE)?)
+    }
+
+    /// Opens a workload's folder, also one its program has closed, and no link in its place.
+    pub(super) fn open_folder(&self, workload: WorkloadId) -> io::Result<OwnedFd> {
+        let root = rustix::fs::open(&self.root, FOLDER, Mode::empty())?;
+        Ok(open_folder(&root, workload.to_string(), TO_CHANGE)?)
     }
 }
 

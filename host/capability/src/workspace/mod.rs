@@ -1,13 +1,23 @@
-//! The folders of workloads: `ROOT/WORKLOAD/{workspace,logs,runs,input,packets}`.
+//! The folders of workloads: `ROOT/WORKLOAD/{workspace,logs,runs,input,packets,uploads}`.
 //!
 //! `workspace` belongs to the program and is its working directory; `logs` holds its captured
 //! output; `runs` holds what the host knows of each try; `input` and `packets`, where there are any,
 //! hold commands on their way in ([`crate::input`]) and packets on their way out
-//! ([`crate::packets`]). All live and go together.
+//! ([`crate::packets`]); `uploads` holds files on their way into the workspace. All live and go
+//! together.
+//!
+//! Whoever wants something in a workspace opens it ([`Tree`]) and is kept inside it.
 
+mod change;
+mod entry;
 mod files;
+mod list;
+mod read;
+mod refusal;
 #[cfg(test)]
 mod tests;
+mod tree;
+mod upload;
 pub mod usage;
 
 use std::fs;
@@ -15,7 +25,13 @@ use std::path::{Path, PathBuf};
 
 use fleet_model::{Error, WorkloadId};
 
+pub use change::{Depth, Taken};
 pub use files::WorkspaceFile;
+pub use list::Listing;
+pub use read::{Hash, Links, Reading};
+pub use tree::Tree;
+pub(crate) use tree::mount_of;
+pub use upload::{Incoming, Progress, Reserve};
 pub use usage::Usage;
 
 use crate::packets::socket;

@@ -1,10 +1,17 @@
 //! What a program may have planted, and what the host does about it.
 
+mod changing;
+mod escapes;
+mod reading;
+mod swaps;
+mod uploads;
+
 use std::fs;
 use std::os::unix::fs::{MetadataExt, PermissionsExt, symlink};
 use std::path::{Path, PathBuf};
 
 use fleet_model::WorkloadId;
+use fleet_model::file::Upload;
 use rustix::fs::{CWD, Mode, OFlags};
 use rustix::process::{Uid, geteuid};
 use rustix::thread::set_thread_res_uid;
@@ -30,6 +37,40 @@ fn file(path: &str, text: &str) -> WorkspaceFile {
         path: path.to_owned(),
         bytes: SecretValue::new(text.as_bytes().to_vec()),
         mode: 0o640,
+    }
+}
+
+/// How tests put a file into a workspace.
+fn upload(path: &str, key: &str, bytes: &[u8]) -> Upload {
+    Upload {
+        path: path.to_owned(),
+        key: key.to_owned(),
+        offset: 0,
+        size: bytes.len() as u64,
+        sha256: None,
+        mode: None,
+    }
+}
+
+const NO_RESERVE: Reserve = Reserve { bytes: 0 };
+
+fn put(tree: Tree, path: &str, bytes: &[u8]) -> Result<String, Error> {
+    let mut incoming = tree.receive(upload(path, "k", bytes), NO_RESERVE, None)?;
+    incoming.write(bytes)?;
+    match incoming.finish()? {
+        Progress::Placed { sha256 } => Ok(sha256),
+        Progress::Waiting { arrived, .. } => panic!("{arrived} arrived"),
+    }
+}
+
+fn get(tree: &Tree, path: &str) -> Result<Vec<u8>, Error> {
+    let mut reading = tree.read(path, 0, None)?;
+    let mut all = Vec::new();
+    loop {
+        match reading.next(1_000)? {
+            bytes if bytes.is_empty() => return Ok(all),
+            bytes => all.extend_from_slice(&bytes),
+        }
     }
 }
 
@@ -170,7 +211,14 @@ fn what_is_used_is_counted_once_and_links_are_not_followed() {
     fs::hard_link(path.join("a/b/file"), path.join("again")).unwrap();
     let logged = vec![7; 1 << 18];
     fs::write(workspaces.logs(id()).join("00000001.log"), &logged).unwrap();
+    fs::create_dir(workspaces.folder(id()).join("uploads")).unwrap();
+    fs::write(workspaces.folder(id()).join("uploads/a.part"), &logged).unwrap();
     let usage = workspaces.usage(id()).unwrap();
+    assert!(usage.uploads_bytes >= 1 << 18, "{usage:?}");
+    assert_eq!(
+        usage.limited_bytes(),
+        usage.workspace_bytes + usage.uploads_bytes
+    );
     let grown = usage.workspace_bytes - empty.workspace_bytes;
     assert!(
         ((1 << 20)..(1 << 20) + (1 << 17)).contains(&grown),

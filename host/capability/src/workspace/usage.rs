@@ -33,12 +33,22 @@ pub struct Usage {
     pub workspace_bytes: u64,
     /// Its captured output, in bytes.
     pub logs_bytes: u64,
+    /// Files on their way into its workspace, in bytes.
+    pub uploads_bytes: u64,
     /// Folders that could not be looked into, or not to their end: closed ones, ones that were
     /// moved meanwhile, those beyond [`MOST_ENTRIES`]. Where there are any, the workload takes at
     /// least what is said.
     pub unseen: u64,
     /// How many of these are closed, and this user may not open them.
     pub closed: u64,
+}
+
+impl Usage {
+    /// What counts against a limit of its disk: its files, also those on their way in.
+    #[must_use]
+    pub fn limited_bytes(&self) -> u64 {
+        self.workspace_bytes.saturating_add(self.uploads_bytes)
+    }
 }
 
 impl Workspaces {
@@ -61,12 +71,14 @@ impl Workspaces {
         };
         let folder = self.folder(workload);
         let fault = |error: io::Error| fault::storage("measure", &folder, &error);
-        // The logs are few: counted first, they are always counted whole.
+        // Logs and uploads are few: counted first, they are always counted whole.
         let logs_bytes = measure("logs").map_err(fault)?;
+        let uploads_bytes = measure("uploads").map_err(fault)?;
         let workspace_bytes = measure("workspace").map_err(fault)?;
         Ok(Usage {
             workspace_bytes,
             logs_bytes,
+            uploads_bytes,
             unseen: walk.unseen,
             closed: walk.closed,
         })

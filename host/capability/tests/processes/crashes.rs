@@ -38,7 +38,7 @@ impl Crash {
 }
 
 /// A shim that keeps its order, so that it can be started once more.
-fn recording(variables: &str) -> ShimCommand {
+pub(crate) fn recording(variables: &str) -> ShimCommand {
     let shim = shim();
     let script = format!(
         "/bin/cat > \"$0/order\"; export {variables}; exec {} \"$0\" < \"$0/order\"",
@@ -51,7 +51,7 @@ fn recording(variables: &str) -> ShimCommand {
 }
 
 /// What a second host does that asked for the same start at the same moment: its shim comes late.
-fn shim_again(slot: &Path, claims: Claims) -> Child {
+pub(crate) fn shim_again(slot: &Path, claims: Claims) -> Child {
     let order = fs::File::open(slot.join("order")).unwrap();
     let claims = match claims {
         Claims::Honoured => "honoured",

@@ -12,6 +12,10 @@
 mod commands;
 mod crashes;
 mod ends;
+mod exec_harness;
+mod exec_streams;
+mod exec_terminals;
+mod execs;
 mod harness;
 mod leftovers;
 mod limits;
@@ -21,4 +25,5 @@ mod refusals;
 mod restart;
 mod secrets;
 mod starts;
+mod usage;
 mod venv;

@@ -3,7 +3,7 @@
 mod local;
 #[cfg(test)]
 mod tests;
-mod values;
+pub(crate) mod values;
 
 use std::io::Read as _;
 use std::path::{Path, PathBuf};

@@ -14,7 +14,7 @@ fn pair(text: &str) -> Result<(&str, &str), String> {
 }
 
 /// `KEY=VALUE`.
-pub(super) fn variable(text: &str) -> Result<(String, String), String> {
+pub(crate) fn variable(text: &str) -> Result<(String, String), String> {
     pair(text).map(|(key, value)| (key.to_owned(), value.to_owned()))
 }
 

@@ -1,17 +1,11 @@
-use serde_json::{Value, json};
+use serde_json::json;
 
-use super::{Answer, NDJSON, SSE, Server};
-use crate::{EventQuery, Followed, LogQuery, LogStream};
+use super::{Answer, SSE, Server};
+use crate::{EventQuery, Followed};
 
 fn event(seq: u64) -> String {
     let event = json!({"seq": seq, "at_ms": 1, "type": "t", "subject": "s", "message": "m"});
     format!("id: {seq}\ndata: {event}\n\n")
-}
-
-fn line(number: u64) -> String {
-    let line = json!({"time": "2026-01-01T00:00:00Z", "stream": "stdout", "text": format!("line {number}"),
-        "complete": true, "cursor": format!("c{number}")});
-    format!("{line}\n")
 }
 
 #[tokio::test]
@@ -76,85 +70,4 @@ async fn patience_ends() {
     assert_eq!(follow.next().await.unwrap(), Followed::Connected);
     assert!(matches!(follow.next().await.unwrap(), Followed::Event(_)));
     follow.next().await.unwrap_err();
-}
-
-async fn read_log(server: &Server, query: LogQuery) -> Result<Vec<String>, crate::ClientError> {
-    let (mut log, mut lines) = (server.client().logs("web", query), Vec::new());
-    while let Some(line) = log.next().await? {
-        lines.push(String::from_utf8(line.bytes()).unwrap());
-    }
-    Ok(lines)
-}
-
-#[tokio::test]
-async fn a_log_goes_on_by_cursor_without_loss_or_repeat() {
-    let away = json!({"error": {"kind": "unavailable", "code": "node-away", "message": "away"}});
-    let server = Server::scripted([
-        Answer::Cut(NDJSON, format!("{}{}{{\"half", line(1), line(2))),
-        Answer::Lost,
-        Answer::Stream(NDJSON, format!("{}{away}\n", line(3))),
-        Answer::Stream(NDJSON, line(4)),
-    ])
-    .await;
-    let query = LogQuery {
-        follow: true,
-        tail: Some(9),
-        since_ms: Some(5),
-    };
-    assert_eq!(
-        read_log(&server, query).await.unwrap(),
-        ["line 1", "line 2", "line 3", "line 4"]
-    );
-    let asked: Vec<_> = server.asked().into_iter().map(|one| one.line).collect();
-    assert_eq!(
-        asked,
-        [
-            "GET /api/v1/workloads/web/logs?follow=true&since_ms=5&tail=9",
-            "GET /api/v1/workloads/web/logs?follow=true&cursor=c2",
-            "GET /api/v1/workloads/web/logs?follow=true&cursor=c2",
-            "GET /api/v1/workloads/web/logs?follow=true&cursor=c3",
-        ]
-    );
-}
-
-#[tokio::test]
-async fn a_log_that_broke_before_its_first_line_is_asked_for_as_at_first() {
-    let server = Server::scripted([
-        Answer::Cut(NDJSON, "\n".to_owned()),
-        Answer::Stream(NDJSON, line(1)),
-    ])
-    .await;
-    let query = LogQuery {
-        tail: Some(1),
-        ..LogQuery::default()
-    };
-    assert_eq!(read_log(&server, query).await.unwrap(), ["line 1"]);
-    assert_eq!(server.asked()[0].line, server.asked()[1].line);
-}
-
-#[tokio::test]
-async fn an_error_that_will_not_pass_ends_the_log() {
-    let gone = json!({"error": {"kind": "not-found", "code": "log-gone", "message": "gone"}});
-    let server = Server::scripted([Answer::Stream(NDJSON, format!("{}{gone}\n", line(1)))]).await;
-    let error = read_log(&server, LogQuery::default()).await.unwrap_err();
-    assert!(error.is_not_found());
-    assert_eq!(server.asked().len(), 1);
-}
-
-#[tokio::test]
-async fn bytes_that_are_no_text_survive() {
-    let binary: Value =
-        json!({"stream": "stderr", "base64": "AP8K", "complete": false, "cursor": "c"});
-    let server = Server::scripted([Answer::Stream(NDJSON, format!("{binary}\n"))]).await;
-    let entry = server
-        .client()
-        .logs("web", LogQuery::default())
-        .next()
-        .await
-        .unwrap()
-        .unwrap();
-    assert_eq!(
-        (entry.bytes(), entry.stream, entry.complete),
-        (vec![0, 255, 10], LogStream::Stderr, false)
-    );
 }

@@ -1,10 +1,15 @@
 //! The client against a server that loses answers, breaks streams and restarts.
 
+mod attach;
 mod commands;
+mod files;
 mod follow;
+mod logs;
 mod packets;
+mod ports;
 mod requests;
 mod secrets;
+mod stats;
 mod wait;
 
 use std::collections::VecDeque;
@@ -44,10 +49,15 @@ enum Answer {
     Cut(&'static str, String),
     /// A stream of this media type that stays open after the text.
     Open(&'static str, String),
+    /// A stream of bytes that ends well.
+    Bytes(Vec<u8>),
+    /// A stream of bytes that breaks off.
+    CutBytes(Vec<u8>),
 }
 
 const SSE: &str = "text/event-stream";
 const NDJSON: &str = "application/x-ndjson";
+const BYTES: &str = "application/octet-stream";
 
 /// A server that answers from a script per kind of request, and remembers what it was asked.
 struct Server {
@@ -142,22 +152,26 @@ fn respond(answer: Answer) -> Response<Body> {
             let chunks = [Ok::<_, std::io::Error>(Bytes::from(text))];
             stream(kind, Body::from_stream(stream::iter(chunks)))
         }
-        Answer::Cut(kind, text) => {
-            use futures::StreamExt as _;
-            // The text first, alone; the break after it has gone out.
-            let first = stream::iter([Ok(Bytes::from(text))]);
-            let broken = stream::once(async {
-                tokio::task::yield_now().await;
-                Err(std::io::Error::other("cut"))
-            });
-            stream(kind, Body::from_stream(first.chain(broken)))
-        }
+        Answer::Cut(kind, text) => stream(kind, cut(text.into())),
+        Answer::Bytes(bytes) => stream(BYTES, Body::from(bytes)),
+        Answer::CutBytes(bytes) => stream(BYTES, cut(bytes.into())),
         Answer::Open(kind, text) => {
             use futures::StreamExt as _;
             let first = stream::iter([Ok::<_, std::io::Error>(Bytes::from(text))]);
             stream(kind, Body::from_stream(first.chain(stream::pending())))
         }
     }
+}
+
+fn cut(bytes: Bytes) -> Body {
+    use futures::StreamExt as _;
+    // The bytes first, alone; the break after they have gone out.
+    let first = stream::iter([Ok(bytes)]);
+    let broken = stream::once(async {
+        tokio::task::yield_now().await;
+        Err(std::io::Error::other("cut"))
+    });
+    Body::from_stream(first.chain(broken))
 }
 
 /// A workload as the API shows it.

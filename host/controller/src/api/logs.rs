@@ -1,18 +1,21 @@
 //! `/api/v1/workloads/{name}/logs`: what a workload printed, streamed from its node.
 //!
-//! One JSON object a line. The client's reading pulls the lines out of the node; when the client goes
-//! away, so does the stream. An error after the first line is a last line `{"error": problem}`.
+//! One JSON object a line or, for who prefers `application/octet-stream`, the node's own frames as they
+//! come, which costs a fraction. The client's reading pulls the lines out of the node; when the client goes
+//! away, so does the stream. An error after the first line is a last line `{"error": problem}`, or a last
+//! frame.
 
 use axum::body::Body;
 use axum::extract::State;
-use axum::http::header::{CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::header::{ACCEPT, CACHE_CONTROL, CONTENT_TYPE};
+use axum::http::{HeaderMap, HeaderValue};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::{BufMut, Bytes, BytesMut};
 use fleet_model::Error;
 use fleet_protocol::bulk::{BulkStream, LogOptions, Request};
-use fleet_protocol::log::{self, LogStream};
+use fleet_protocol::log;
 use futures::FutureExt;
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
@@ -49,6 +52,11 @@ pub(super) struct LogLine {
 }
 
 /// What it printed, one JSON object a line. An error after the first line is a last line `{"error": problem}`.
+///
+/// With `Accept: application/octet-stream` each line is the length of a frame (4 bytes, big-endian) and the
+/// frame: `kind` (1 byte: 1 stdout, 2 stderr, 3 host; + 16 where the line goes on), time in Unix
+/// microseconds (8 bytes, big-endian; 0 = not known), the cursor's length (2 bytes, big-endian), the cursor, the
+/// line's bytes. `kind` 255 ends the log with an error as JSON.
 #[utoipa::path(
     get, path = "/api/v1/workloads/{name}/logs", tag = "workloads",
     params(
@@ -59,7 +67,10 @@ pub(super) struct LogLine {
         ("cursor" = Option<String>, Query, description = "Go on after the line that had this cursor.")
     ),
     responses(
-        (status = 200, description = "one object a line", content_type = "application/x-ndjson", body = LogLine),
+        (status = 200, description = "one object a line", content(
+            (LogLine = "application/x-ndjson"),
+            (String = "application/octet-stream")
+        )),
         (status = "default", description = "a problem; 503 while the workload's node is away", content_type = "application/problem+json", body = Problem)
     )
 )]
@@ -67,7 +78,9 @@ pub(super) async fn logs(
     State(api): State<Api>,
     Target(name): Target,
     mut params: Params,
+    headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    let form = Form::wanted(&headers);
     let options = LogOptions {
         follow: params.flag("follow")? == Flag::Set,
         since_ms: params.read("since_ms", "a Unix time in milliseconds")?,
@@ -93,6 +106,7 @@ pub(super) async fn logs(
     let stream = live.opener.open(&request).await?;
     let log = Log {
         stream,
+        form,
         node,
         over: live.over,
         closing: api.inner.closing.clone(),
@@ -104,15 +118,83 @@ pub(super) async fn logs(
         (!chunk.is_empty()).then_some((Ok::<_, std::convert::Infallible>(chunk), again))
     });
     let headers = [
-        (CONTENT_TYPE, "application/x-ndjson"),
+        (CONTENT_TYPE, form.content_type()),
         (CACHE_CONTROL, "no-cache"),
     ];
     Ok((headers, Body::from_stream(chunks)).into_response())
 }
 
+/// How lines are sent.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As JSON, one object a line.
+    Json,
+    /// As the node framed them.
+    Frames,
+}
+
+impl Form {
+    fn wanted(headers: &HeaderMap) -> Self {
+        let is_binary = |value: &HeaderValue| {
+            let text = value.to_str().unwrap_or_default();
+            text.split(',').any(|one| {
+                let kind = one.split(';').next().unwrap_or_default().trim();
+                kind.eq_ignore_ascii_case("application/octet-stream")
+            })
+        };
+        if headers.get_all(ACCEPT).iter().any(is_binary) {
+            Self::Frames
+        } else {
+            Self::Json
+        }
+    }
+
+    fn content_type(self) -> &'static str {
+        match self {
+            Self::Json => "application/x-ndjson",
+            Self::Frames => "application/octet-stream",
+        }
+    }
+
+    /// Adds a frame of the node's, and says whether it was the last.
+    fn put(self, chunk: &mut BytesMut, frame: &Bytes) -> bool {
+        match self {
+            Self::Frames => {
+                framed(chunk, frame);
+                log::is_end(frame)
+            }
+            Self::Json => match log::decode(frame.clone()) {
+                Ok(line) => {
+                    put(chunk, &shown(line));
+                    false
+                }
+                Err(error) => {
+                    self.fail(chunk, error);
+                    true
+                }
+            },
+        }
+    }
+
+    /// Adds the end of a log that failed.
+    fn fail(self, chunk: &mut BytesMut, error: Error) {
+        match self {
+            Self::Frames => framed(chunk, &log::encode_error(&error)),
+            Self::Json => chunk.extend_from_slice(&failure(error)),
+        }
+    }
+}
+
+fn framed(chunk: &mut BytesMut, frame: &Bytes) {
+    // A frame of a session has 2 MiB at most.
+    chunk.put_u32(u32::try_from(frame.len()).unwrap_or(u32::MAX));
+    chunk.extend_from_slice(frame);
+}
+
 /// A log on its way.
 struct Log {
     stream: BulkStream,
+    form: Form,
     node: String,
     /// The session the stream belongs to.
     over: CancellationToken,
@@ -122,30 +204,31 @@ struct Log {
 impl Log {
     /// The next lines, as many as are ready, and whether they are the last.
     async fn chunk(&mut self) -> (Bytes, bool) {
-        let mut chunk = BytesMut::new();
+        let mut chunk = BytesMut::with_capacity(CHUNK / 4);
         let first = tokio::select! {
             first = self.stream.receive() => first,
-            () = self.closing.cancelled() => return (failure(stopping()), true),
+            () = self.closing.cancelled() => {
+                self.form.fail(&mut chunk, stopping());
+                return (chunk.freeze(), true);
+            }
         };
         let mut next = Some(first);
         while let Some(received) = next {
             match received {
-                Some(Ok(frame)) => match log::decode(frame.clone()) {
-                    Ok(line) => put(&mut chunk, &shown(line)),
-                    Err(error) => {
-                        chunk.extend_from_slice(&failure(error));
+                Some(Ok(frame)) => {
+                    if self.form.put(&mut chunk, &frame) {
                         return (chunk.freeze(), true);
                     }
-                },
+                }
                 Some(Err(_)) => {
-                    chunk.extend_from_slice(&failure(away(&self.node, "the log")));
+                    self.form.fail(&mut chunk, away(&self.node, "the log"));
                     return (chunk.freeze(), true);
                 }
                 None => {
                     // A session that breaks ends its streams like a log that just ends, and is then over.
                     tokio::task::yield_now().await;
                     if self.over.is_cancelled() {
-                        chunk.extend_from_slice(&failure(away(&self.node, "the log")));
+                        self.form.fail(&mut chunk, away(&self.node, "the log"));
                     }
                     return (chunk.freeze(), true);
                 }
@@ -167,11 +250,7 @@ fn shown(line: log::LogLine) -> LogLine {
     };
     LogLine {
         time: time(line.time_us),
-        stream: match line.stream {
-            LogStream::Stdout => "stdout",
-            LogStream::Stderr => "stderr",
-            LogStream::Host => "host",
-        },
+        stream: line.stream.as_str(),
         text,
         base64,
         complete: line.complete,
@@ -224,6 +303,8 @@ fn stopping() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use fleet_protocol::log::LogStream;
+
     use super::*;
 
     fn line(bytes: &'static [u8], time_us: u64) -> String {

@@ -5,10 +5,13 @@
 //! * Every failure is a `application/problem+json` with a stable code ([`problem`]).
 //! * Every change honours an `Idempotency-Key`; every list is paged.
 
+mod attach;
 mod body;
 mod commands;
 mod events;
+mod execs;
 mod feed;
+mod files;
 mod gate;
 mod health;
 mod logs;
@@ -17,11 +20,17 @@ mod packets;
 mod page;
 mod params;
 mod plugins;
+mod ports;
+mod preview;
 pub(crate) mod problem;
+mod reach;
 mod secret_body;
 mod secrets;
+mod signals;
+mod stats;
 mod streams;
 mod target;
+mod tunnel;
 mod workloads;
 
 #[cfg(test)]
@@ -97,6 +106,8 @@ pub(crate) fn openapi() -> String {
     security(("token" = [])),
     tags(
         (name = "workloads", description = "Programs that should run."),
+        (name = "execs", description = "Programs beside workloads."),
+        (name = "files", description = "What is in the workspaces of workloads."),
         (name = "secrets", description = "Values that workloads use and nobody is shown."),
         (name = "plugins", description = "What the nodes can do."),
         (name = "nodes", description = "The machines."),
@@ -124,6 +135,22 @@ fn closed() -> OpenApiRouter<Api> {
         .routes(routes!(logs::logs))
         .routes(routes!(commands::send))
         .routes(routes!(packets::packets))
+        .routes(routes!(execs::list, execs::create))
+        .routes(routes!(execs::show, execs::remove))
+        .routes(routes!(execs::send_signal))
+        .routes(routes!(attach::attach))
+        .routes(routes!(files::read, files::write, files::remove))
+        .routes(routes!(files::list))
+        .routes(routes!(files::stat))
+        .routes(routes!(files::uploaded))
+        .routes(routes!(files::make_folder))
+        .routes(routes!(files::rename))
+        .routes(routes!(signals::signal))
+        .routes(routes!(stats::of_workload))
+        .routes(routes!(stats::of_all))
+        .routes(routes!(ports::connect))
+        .routes(routes!(preview::preview))
+        .merge(preview::others())
         .routes(routes!(secrets::list))
         .routes(routes!(secrets::set, secrets::remove))
         .routes(routes!(plugins::list))

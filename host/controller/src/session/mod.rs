@@ -26,5 +26,5 @@ mod serve;
 #[cfg(test)]
 mod tests;
 
-pub(crate) use registry::{Reach, Registry};
+pub(crate) use registry::{Live, Reach, Registry};
 pub(crate) use serve::serve;

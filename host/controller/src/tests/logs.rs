@@ -215,3 +215,42 @@ async fn a_followed_log_ends_with_an_error_when_its_session_or_the_host_ends() {
         driving.abort();
     }
 }
+
+#[tokio::test]
+async fn whoever_prefers_bytes_gets_the_nodes_own_frames() {
+    let bench = Bench::new().await;
+    let mut node = bench.node().await;
+    bench.create("web").await;
+    let broken = encode_error(&Error::unavailable("log-gone", "rotated away"));
+    let frames = vec![line(b"hello", true), line(b"\xff\0", false), broken];
+    let node = answer(&mut node, Script::Lines(frames.clone()));
+    let request = Request::get("/api/v1/workloads/web/logs")
+        .header("authorization", format!("Bearer {TOKEN}"))
+        .header(
+            "accept",
+            "application/x-ndjson;q=0.1, application/octet-stream",
+        );
+    let response = bench
+        .router()
+        .oneshot(request.body(axum::body::Body::empty()).unwrap())
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            response.status().as_u16(),
+            &response.headers()["content-type"]
+        ),
+        (200, &"application/octet-stream".parse().unwrap())
+    );
+    let body = axum::body::to_bytes(response.into_body(), usize::MAX);
+    let body = within(body).await.unwrap();
+    let want: Vec<u8> = frames
+        .iter()
+        .flat_map(|frame| {
+            let length = u32::try_from(frame.len()).unwrap().to_be_bytes();
+            [&length[..], frame].concat()
+        })
+        .collect();
+    assert_eq!(body, want);
+    within(node).await.unwrap();
+}

@@ -2,13 +2,20 @@
 
 mod commands;
 mod crashes;
+mod execs;
 mod expiry;
+mod files;
 mod logs;
 mod outbox;
 mod packets;
+mod ports;
+mod preview;
 mod removal;
 pub(crate) mod scripted;
 mod secrets;
+mod served;
 mod sessions;
+mod signals;
+mod stats;
 pub(crate) mod support;
 mod trouble;

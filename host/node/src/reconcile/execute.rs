@@ -459,6 +459,7 @@ impl Executor {
                 record.removed = true;
                 record.backoff = None;
                 record.ports.clear();
+                record.signals.clear();
             }
             None
         })

@@ -54,9 +54,11 @@ fn record(generation: u64, desired: Option<Desired>, run: Option<(u64, Stage)>) 
             started_at_ms: None,
             started_boot_ms: None,
             evicted: None,
+            execs: BTreeMap::new(),
             attributes: BTreeMap::new(),
         }),
         backoff: None,
+        signals: Vec::new(),
     }
 }
 

@@ -136,6 +136,7 @@ mod tests {
             started_at_ms: None,
             started_boot_ms: Some(1_000),
             evicted: None,
+            execs: Default::default(),
             attributes: Default::default(),
         };
         let mut before = None;

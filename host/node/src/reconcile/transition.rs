@@ -14,7 +14,7 @@ use crate::state::{Record, Run, Stage};
 /// ends it belongs to the intent that wants it ended.
 pub(super) fn op(record: &Record, run: &Run, verb: Verb) -> Op {
     let generation = match verb {
-        Verb::Create | Verb::Start | Verb::Send => run.generation,
+        Verb::Create | Verb::Start | Verb::Send | Verb::Exec | Verb::Signal => run.generation,
         Verb::Stop | Verb::Kill | Verb::Destroy => record.item.generation,
     };
     Op {
@@ -71,6 +71,7 @@ fn fresh(record: &Record, intent: &WorkloadIntent, attempt: Attempt, boot: &str)
         started_at_ms: None,
         started_boot_ms: None,
         evicted: None,
+        execs: BTreeMap::new(),
         attributes: BTreeMap::new(),
     }
 }

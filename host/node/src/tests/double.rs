@@ -1,17 +1,18 @@
 //! A backend without WebAssembly: runtimes in memory that outlive the node, each effect counted.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, Mutex, OnceLock};
 
 use async_trait::async_trait;
 use bytes::Bytes;
 use fleet_capability::process::OutputOptions;
 use fleet_capability::source::Source;
-use fleet_capability::workspace::{Usage, WorkspaceFile};
+use fleet_capability::workspace::{Tree, Usage, WorkspaceFile, Workspaces};
 use fleet_capability::{PacketSpools, Spooled};
 use fleet_model::driver::{
     Creation, Description, Exit, Fingerprint, Handle, Listed, Observation, RunState, Workload,
 };
+use fleet_model::exec::{ExecSpec, ExecState, TerminalSize};
 use fleet_model::item::{Generation, ItemKey};
 use fleet_model::plugin::{Plugin, PluginKind, PluginState};
 use fleet_model::{Error, Name, Op, StoreId, WorkloadId};
@@ -19,11 +20,17 @@ use fleet_plugin::{Driver, Drivers};
 use futures::StreamExt;
 use tokio::sync::watch;
 
+use super::meters::Meters;
+use super::programs::Programs;
 use crate::files::Files;
 
 /// The machine below the backend.
 pub(super) struct World {
     inner: Mutex<Inner>,
+    pub(super) programs: Programs,
+    pub(super) meters: Meters,
+    /// Where a test has them, the folders of workloads.
+    pub(super) folders: OnceLock<Workspaces>,
     changed: watch::Sender<u64>,
 }
 
@@ -52,6 +59,9 @@ impl Default for World {
     fn default() -> Self {
         Self {
             inner: Mutex::default(),
+            programs: Programs::default(),
+            meters: Meters::default(),
+            folders: OnceLock::new(),
             changed: watch::Sender::new(0),
         }
     }
@@ -289,6 +299,60 @@ impl Driver for Double {
     async fn logs(&self, _: &ItemKey, _: &Handle, _: &OutputOptions) -> Result<Source, Error> {
         Err(Error::unsupported("no-logs", "the double has no logs"))
     }
+
+    async fn signal(&self, op: &Op, _: &Handle, signal: &str) -> Result<(), Error> {
+        self.0.meters.signal(op, signal)
+    }
+
+    async fn usage(
+        &self,
+        _: &ItemKey,
+        handle: &Handle,
+    ) -> Result<fleet_model::stats::Usage, Error> {
+        self.0.meters.usage(&key(handle).0).await
+    }
+
+    async fn exec(&self, op: &Op, _: &Handle, spec: &ExecSpec) -> Result<String, Error> {
+        self.0.programs.exec(op, spec)
+    }
+
+    async fn open_exec(
+        &self,
+        _: &ItemKey,
+        _: &Handle,
+        exec: &str,
+        after: u64,
+    ) -> Result<Source, Error> {
+        Programs::open(&self.0, exec, after)
+    }
+
+    async fn inspect_exec(&self, _: &ItemKey, _: &Handle, exec: &str) -> Result<ExecState, Error> {
+        self.0.programs.inspect(exec)
+    }
+
+    async fn resize_exec(
+        &self,
+        _: &ItemKey,
+        _: &Handle,
+        exec: &str,
+        size: TerminalSize,
+    ) -> Result<(), Error> {
+        self.0.programs.resize(exec, size)
+    }
+
+    async fn signal_exec(
+        &self,
+        op: &Op,
+        _: &Handle,
+        exec: &str,
+        signal: &str,
+    ) -> Result<(), Error> {
+        self.0.programs.signal(op, exec, signal)
+    }
+
+    async fn remove_exec(&self, _: &Op, _: &Handle, exec: &str) -> Result<(), Error> {
+        self.0.programs.remove(exec)
+    }
 }
 
 /// The double looks at no item.
@@ -334,6 +398,12 @@ impl Files for World {
             .map(|file| (file.path, file.bytes.expose().to_vec()));
         self.inner.lock().unwrap().files.extend(files);
         Ok(())
+    }
+
+    async fn tree(&self, workload: WorkloadId) -> Result<Tree, Error> {
+        let folders = self.folders.get();
+        let folders = folders.ok_or_else(|| Error::not_found("no-workspace", "no folders"))?;
+        folders.tree(workload)
     }
 
     async fn usage(&self, _: WorkloadId) -> Result<Usage, Error> {

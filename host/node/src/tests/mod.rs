@@ -10,8 +10,15 @@
 
 mod crashes;
 mod double;
+mod execs;
+mod files;
+mod forward;
 mod life;
+mod meters;
+mod programs;
 mod script;
+mod signals;
+mod stats;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -56,6 +63,7 @@ struct Fixture {
     disk: SimDisk,
     world: Arc<World>,
     script: Script,
+    clock: Arc<dyn Clock>,
     stop: Option<(CancellationToken, tokio::task::JoinHandle<()>)>,
 }
 
@@ -67,11 +75,17 @@ impl Fixture {
     }
 
     fn off() -> Self {
+        Self::timed(Arc::new(Hurried))
+    }
+
+    /// One whose time is this clock's.
+    fn timed(clock: Arc<dyn Clock>) -> Self {
         let disk = SimDisk::new::<NodeState>("st_00000000000000000000000001", 7).unwrap();
         Self {
             disk,
             world: Arc::new(World::default()),
             script: Script::default(),
+            clock,
             stop: None,
         }
     }
@@ -88,10 +102,10 @@ impl Fixture {
             drivers: Arc::new(Backends(self.world.clone())),
             files: self.world.clone(),
             packets: self.world.clone(),
-            secrets: Arc::new(SecretDesk::new(Arc::new(Hurried), redactor.clone())),
+            secrets: Arc::new(SecretDesk::new(self.clock.clone(), redactor.clone())),
             redactor,
             dialer: Arc::new(dialer),
-            clock: Arc::new(Hurried),
+            clock: self.clock.clone(),
             entropy: Arc::new(SeededEntropy::new(1)),
         };
         let options = NodeOptions {

@@ -7,7 +7,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use fleet_model::item::{Generation, Incarnation, Item, ItemKey, ItemStatus, Mode, Revision};
 use fleet_model::workload::{Desired, WorkloadIntent, WorkloadStatus};
-use fleet_model::{Name, StoreId, WorkloadId};
+use fleet_model::{Error, Name, StoreId, WorkloadId};
+use fleet_protocol::bulk::{BulkStream, Opener, Request};
 use fleet_protocol::message::{OutboxEntry, SecretAnswer, Seen};
 use fleet_protocol::transport::{Connection, Listener, MemoryListener};
 use fleet_protocol::{ControllerMessage, NodeMessage};
@@ -18,6 +19,8 @@ use tokio::sync::watch;
 pub(super) struct Script {
     stated: Arc<watch::Sender<(u64, BTreeMap<String, Item>)>>,
     heard: Arc<Mutex<Heard>>,
+    /// Opens streams to the node; of the newest session.
+    opener: Arc<watch::Sender<Option<Opener>>>,
 }
 
 #[derive(Default)]
@@ -34,6 +37,7 @@ impl Default for Script {
         Self {
             stated: Arc::new(watch::Sender::new((1, BTreeMap::new()))),
             heard: Arc::default(),
+            opener: Arc::new(watch::Sender::new(None)),
         }
     }
 }
@@ -81,6 +85,11 @@ impl Script {
         generation
     }
 
+    /// The newest revision it has stated.
+    pub(super) fn generation(&self) -> u64 {
+        self.stated.borrow().0
+    }
+
     /// States nothing any more, as after a restore to an earlier place.
     pub(super) fn forget(&self, revision: u64) {
         self.stated
@@ -108,8 +117,23 @@ impl Script {
         }
     }
 
-    async fn session(&self, mut connection: Connection) -> Option<()> {
-        let link = &mut connection.control;
+    /// Opens a stream to the node, in whatever session it has or will have.
+    pub(super) async fn open(&self, request: &Request) -> Result<BulkStream, Error> {
+        let mut newest = self.opener.subscribe();
+        loop {
+            let opener = newest.wait_for(Option::is_some).await.unwrap().clone();
+            match opener.unwrap().open(request).await {
+                Err(error) if error.code == "node-gone" => {
+                    tokio::time::sleep(std::time::Duration::from_millis(2)).await;
+                }
+                opened => return opened,
+            }
+        }
+    }
+
+    async fn session(&self, connection: Connection) -> Option<()> {
+        let Connection { mut control, bulk } = connection;
+        let link = &mut control;
         let NodeMessage::Hello(hello) = link.receiver.receive().await.ok()? else {
             panic!("no hello")
         };
@@ -130,6 +154,9 @@ impl Script {
         };
         assert_eq!(confirmed, session);
         self.heard.lock().unwrap().sessions = session;
+        let (opener, drive) = Opener::over(bulk);
+        tokio::spawn(drive);
+        self.opener.send_replace(Some(opener));
         let mut stated = self.stated.subscribe();
         let mut last: Option<u64> = None;
         loop {

@@ -3,11 +3,16 @@
 use fleet_model::driver::{
     Creation, Description, Exit, Fingerprint, Handle, KillTarget, Listed, Observation, RunState,
 };
+use fleet_model::exec::ExecState;
+use fleet_model::stats::Usage;
 use fleet_model::{Error, ErrorKind, Generation};
 
 use super::{Intake, MAX_HANDLE, MAX_SCHEMA, MAX_TEXT, MAX_TOKEN, bad_answer, token};
-use crate::bindings::exports::fleet::backend::driver;
+use crate::bindings::exports::fleet::backend::{driver, exec, stats};
 use crate::bindings::fleet::common::types as wit;
+
+/// The longest name of a signal.
+const MAX_SIGNAL: usize = 32;
 
 /// How many of anything one answer may name.
 const MAX_LIST: usize = 10_000;
@@ -113,6 +118,40 @@ pub(crate) fn creation(intake: Intake<'_>, creation: driver::Creation) -> Result
         driver::Creation::Other(what) => {
             Err(unknown_answer("create", &intake.text(what, MAX_TEXT)))
         }
+    }
+}
+
+/// What became of a program beside a workload.
+pub(crate) fn exec_state(intake: Intake<'_>, state: exec::State) -> ExecState {
+    match state {
+        exec::State::Running => ExecState::Running,
+        exec::State::Exited(exit) => ExecState::Exited {
+            exit: Exit {
+                code: exit.code,
+                signal: exit.signal.map(|signal| intake.text(signal, MAX_SIGNAL)),
+                at_ms: exit.at_ms,
+            },
+            timed_out: false,
+        },
+        exec::State::Lost(reason) => ExecState::Lost {
+            reason: intake.text(reason, MAX_TEXT),
+        },
+        exec::State::Other(what) => ExecState::Lost {
+            reason: format!(
+                "the plugin says `{}`, which this version of the host does not know",
+                intake.text(what, MAX_TEXT)
+            ),
+        },
+    }
+}
+
+pub(crate) fn usage(sample: &stats::Sample) -> Usage {
+    Usage {
+        cpu_us: sample.cpu_us,
+        memory_bytes: sample.memory_bytes,
+        processes: sample.processes,
+        read_bytes: sample.read_bytes,
+        written_bytes: sample.written_bytes,
     }
 }
 

@@ -3,9 +3,12 @@
 use std::collections::BTreeMap;
 
 use fleet_capability::{
-    ListedProcess, Open, OutputOptions, Prepared, ProcessState, ProcessStatus, Request, Stdin,
+    ExecRequest, ListedProcess, Open, OutputOptions, Prepared, ProcessState, ProcessStatus,
+    Request, Stdin,
 };
 use fleet_model::driver::{Exit, KillTarget};
+use fleet_model::exec::{ExecState, TerminalSize};
+use fleet_model::stats::Usage;
 use fleet_model::{Error, Name, WorkloadId};
 
 use crate::bindings::fleet::host::process as wit;
@@ -18,15 +21,7 @@ pub(crate) fn request(
     request: wit::Request,
     terms: &Terms,
 ) -> Result<Request, Error> {
-    let mut env = BTreeMap::new();
-    for (name, value) in request.env {
-        if env.insert(name.clone(), value).is_some() {
-            return Err(Error::invalid(
-                "variable-twice",
-                format!("the variable `{name}` is set twice"),
-            ));
-        }
-    }
+    let env = environment(request.env)?;
     Ok(Request {
         launcher,
         workload,
@@ -36,6 +31,36 @@ pub(crate) fn request(
         limits: terms.limits.clone(),
         stdin: stdin(&request.attributes)?,
     })
+}
+
+/// What the guest asks for beside a process.
+pub(crate) fn exec_request(request: wit::ExecRequest) -> Result<ExecRequest, Error> {
+    Ok(ExecRequest {
+        command: request.command,
+        env: environment(request.env)?,
+        terminal: request.terminal.map(size),
+        stdin: stdin(&request.attributes)?,
+    })
+}
+
+pub(crate) fn size(size: wit::Size) -> TerminalSize {
+    TerminalSize {
+        columns: size.columns,
+        rows: size.rows,
+    }
+}
+
+fn environment(variables: Vec<(String, String)>) -> Result<BTreeMap<String, String>, Error> {
+    let mut env = BTreeMap::new();
+    for (name, value) in variables {
+        if env.insert(name.clone(), value).is_some() {
+            return Err(Error::invalid(
+                "variable-twice",
+                format!("the variable `{name}` is set twice"),
+            ));
+        }
+    }
+    Ok(env)
 }
 
 /// A pipe, where nothing is said.
@@ -92,6 +117,25 @@ fn exit(exit: Exit) -> wit::Exit {
     }
 }
 
+pub(crate) fn exec_state(state: ExecState) -> wit::ExecState {
+    match state {
+        ExecState::Running => wit::ExecState::Running,
+        ExecState::Exited { exit, .. } => wit::ExecState::Exited(self::exit(exit)),
+        ExecState::Lost { reason } => wit::ExecState::Lost(reason),
+    }
+}
+
+pub(crate) fn usage(usage: Usage) -> wit::Sample {
+    wit::Sample {
+        cpu_us: usage.cpu_us,
+        memory_bytes: usage.memory_bytes,
+        processes: usage.processes,
+        read_bytes: usage.read_bytes,
+        written_bytes: usage.written_bytes,
+        attributes: Vec::new(),
+    }
+}
+
 pub(crate) fn listing((entries, next): (Vec<ListedProcess>, Option<String>)) -> wit::Listing {
     let entries = entries.into_iter().map(|entry| wit::Listed {
         ref_: entry.reference,
@@ -113,6 +157,10 @@ pub(crate) fn open(stream: wit::Stream) -> Result<Open, Error> {
             cursor: options.cursor,
         })),
         wit::Stream::End => Ok(Open::End),
+        wit::Stream::Exec(options) => Ok(Open::Exec {
+            exec: options.exec,
+            after: options.cursor.as_deref().map_or(Ok(0), offset)?,
+        }),
         wit::Stream::Other(what) => Err(Error::unsupported(
             "unknown-stream",
             format!(
@@ -121,6 +169,16 @@ pub(crate) fn open(stream: wit::Stream) -> Result<Open, Error> {
             ),
         )),
     }
+}
+
+fn offset(cursor: &str) -> Result<u64, Error> {
+    cursor.parse().map_err(|_| {
+        let shown = super::text(cursor.to_owned(), 80);
+        Error::invalid(
+            "bad-cursor",
+            format!("`{shown}` is no place of an exec's output: give a number of bytes"),
+        )
+    })
 }
 
 #[cfg(test)]

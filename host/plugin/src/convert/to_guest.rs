@@ -2,11 +2,12 @@
 
 use fleet_capability::OutputOptions;
 use fleet_model::driver::{Handle, Port, Workload};
+use fleet_model::exec::{ExecInput, ExecSpec, TerminalSize};
 use fleet_model::quantity::{Cpu, Size};
 use fleet_model::spec::Limits;
 use fleet_model::{Error, ErrorKind, Op};
 
-use crate::bindings::exports::fleet::backend::{driver, logs};
+use crate::bindings::exports::fleet::backend::{driver, exec, logs};
 use crate::bindings::fleet::common::types as wit;
 
 pub(crate) fn op(op: &Op) -> wit::Op {
@@ -72,6 +73,26 @@ pub(crate) fn log_options(options: &OutputOptions) -> logs::Options {
         since_ms: options.since_ms,
         tail: options.tail,
         cursor: options.cursor.clone(),
+    }
+}
+
+pub(crate) fn exec(spec: &ExecSpec) -> exec::Request {
+    let stdin = match spec.input {
+        ExecInput::Null => "null",
+        ExecInput::Stream => "pipe",
+    };
+    exec::Request {
+        command: spec.command.clone(),
+        env: spec.env.clone().into_iter().collect(),
+        terminal: spec.terminal.map(size),
+        attributes: vec![("stdin".to_owned(), stdin.to_owned())],
+    }
+}
+
+pub(crate) fn size(size: TerminalSize) -> exec::Size {
+    exec::Size {
+        columns: size.columns,
+        rows: size.rows,
     }
 }
 

@@ -9,7 +9,9 @@ use wasmtime::component::Resource;
 
 use super::{Answer, answer};
 use crate::bindings::fleet::common::types as common;
-use crate::bindings::fleet::host::process::{Host, Listing, Prepared, Request, Status, Stream};
+use crate::bindings::fleet::host::process::{
+    ExecRequest, ExecState, Host, Listing, Prepared, Request, Sample, Size, Status, Stream,
+};
 use crate::convert::process as convert;
 use crate::permission::Need;
 use crate::state::CallState;
@@ -91,6 +93,42 @@ impl CallState {
                 ErrorKind::Denied => self.scope.permissions.with_launcher_lines(error, &program),
                 _ => error,
             })
+    }
+
+    /// Starts a program beside a process of the workload this call is about, under the rule of the
+    /// launcher that one was started through, as it is now.
+    async fn exec_beside(
+        &mut self,
+        op: &common::Op,
+        reference: String,
+        request: ExecRequest,
+    ) -> Result<String, Error> {
+        let (processes, caller, op) = self.changing_of(op, &reference)?;
+        if op.call.is_empty() {
+            return Err(Error::invalid(
+                "bad-op",
+                "an exec needs an op with a call, the client's key, so that it is started once",
+            ));
+        }
+        let request = convert::exec_request(request)?;
+        let launcher = {
+            let (processes, caller, reference) =
+                (processes.clone(), caller.clone(), reference.clone());
+            self.outside(async move { processes.launcher_of(&caller, &reference).await })
+                .await?
+        };
+        self.allow(Need::Launcher(launcher.clone()))?;
+        let rule = self.scope.permissions.launcher(&launcher)?.clone();
+        let program = request.command.first().cloned().unwrap_or_default();
+        let work = async move {
+            processes
+                .exec(&caller, &rule, &op, &reference, request)
+                .await
+        };
+        self.outside(work).await.map_err(|error| match error.kind {
+            ErrorKind::Denied => self.scope.permissions.with_launcher_lines(error, &program),
+            _ => error,
+        })
     }
 
     async fn open_process(
@@ -199,5 +237,47 @@ impl Host for CallState {
 
     async fn open(&mut self, reference: String, stream: Stream) -> Answer<Resource<Source>> {
         answer(self.open_process(reference, stream).await)
+    }
+
+    async fn exec(
+        &mut self,
+        op: common::Op,
+        reference: String,
+        request: ExecRequest,
+    ) -> Answer<String> {
+        answer(self.exec_beside(&op, reference, request).await)
+    }
+
+    async fn inspect_exec(&mut self, exec: String) -> Answer<ExecState> {
+        let (processes, caller) = answer(self.processes())?;
+        let work = async move { processes.inspect_exec(&caller, &exec).await };
+        answer(self.outside(work).await.map(convert::exec_state))
+    }
+
+    async fn resize_exec(&mut self, exec: String, size: Size) -> Answer<()> {
+        let (processes, caller) = answer(self.processes())?;
+        let size = convert::size(size);
+        answer(
+            self.outside(async move { processes.resize_exec(&caller, &exec, size).await })
+                .await,
+        )
+    }
+
+    async fn signal_exec(&mut self, op: common::Op, exec: String, signal: String) -> Answer<()> {
+        let (processes, caller, op) = answer(self.changing_of(&op, &exec))?;
+        let work = async move { processes.signal_exec(&caller, &op, &exec, &signal).await };
+        answer(self.outside(work).await)
+    }
+
+    async fn remove_exec(&mut self, op: common::Op, exec: String) -> Answer<()> {
+        let (processes, caller, op) = answer(self.changing_of(&op, &exec))?;
+        let work = async move { processes.remove_exec(&caller, &op, &exec).await };
+        answer(self.outside(work).await)
+    }
+
+    async fn usage(&mut self, reference: String) -> Answer<Sample> {
+        let (processes, caller) = answer(self.processes())?;
+        let work = async move { processes.usage(&caller, &reference).await };
+        answer(self.outside(work).await.map(convert::usage))
     }
 }

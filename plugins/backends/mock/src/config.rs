@@ -42,6 +42,12 @@ pub(crate) struct Config {
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) send_error: Option<Refusal>,
     #[serde(skip_serializing_if = "is_default")]
+    pub(crate) exec_error: Option<Refusal>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) signal_error: Option<Refusal>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) stats_error: Option<Refusal>,
+    #[serde(skip_serializing_if = "is_default")]
     pub(crate) start_delay_ms: Millis,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) run_ms: Option<Millis>,
@@ -57,6 +63,10 @@ pub(crate) struct Config {
     pub(crate) lost_after_ms: Option<Millis>,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) output: Vec<Line>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) exec: Vec<Beside>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) usage: Usage,
     #[serde(skip_serializing_if = "is_default")]
     pub(crate) fault: Option<Fault>,
     #[serde(skip_serializing_if = "is_default")]
@@ -92,6 +102,9 @@ impl Config {
             Call::Watch => &self.watch_error,
             Call::Logs => &self.logs_error,
             Call::Send => &self.send_error,
+            Call::Exec => &self.exec_error,
+            Call::Signal => &self.signal_error,
+            Call::Stats => &self.stats_error,
         };
         refusal.as_ref()
     }
@@ -230,6 +243,45 @@ pub(crate) enum Stream {
     Stderr,
 }
 
+/// A program beside it.
+#[derive(Debug, Clone, Default, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Beside {
+    /// The first words of the commands it is the answer to.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) command: Vec<String>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) output: Vec<Line>,
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) exit_code: u8,
+    /// It ends when the workload does.
+    #[serde(skip_serializing_if = "is_default")]
+    pub(crate) hangs: bool,
+}
+
+/// What it uses while it runs.
+#[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub(crate) struct Usage {
+    pub(crate) cpu_millis: u32,
+    pub(crate) memory_bytes: u32,
+    pub(crate) processes: u32,
+    pub(crate) read_bytes_per_s: u32,
+    pub(crate) written_bytes_per_s: u32,
+}
+
+impl Default for Usage {
+    fn default() -> Self {
+        Self {
+            cpu_millis: 100,
+            memory_bytes: 1 << 20,
+            processes: 1,
+            read_bytes_per_s: 0,
+            written_bytes_per_s: 0,
+        }
+    }
+}
+
 /// How the plugin itself misbehaves.
 #[derive(Debug, Clone, Copy, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "lowercase")]
@@ -264,6 +316,9 @@ pub(crate) enum Call {
     Watch,
     Logs,
     Send,
+    Exec,
+    Signal,
+    Stats,
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {

@@ -37,9 +37,7 @@ fn misbehave(call: Call, fault: Fault) -> Result<Conduct, Error> {
     );
     match fault {
         Fault::Trap => trap(call),
-        Fault::Spin => loop {
-            spin_loop();
-        },
+        Fault::Spin => spin(),
         Fault::Allocate => allocate(),
         Fault::Hang => hang(),
         Fault::Internal => Err(Error::internal(
@@ -51,6 +49,13 @@ fn misbehave(call: Call, fault: Fault) -> Result<Conduct, Error> {
             flood();
             Ok(Conduct::Honest)
         }
+    }
+}
+
+/// Computes for ever.
+pub(crate) fn spin() -> ! {
+    loop {
+        spin_loop();
     }
 }
 

@@ -2,26 +2,33 @@
 //!
 //! For tests, and for a first try without a program at hand. It touches nothing: what it knows of
 //! a workload is the plan and the times in its handle, and a life goes on while nobody looks. It
-//! can also misbehave as a plugin, which is how a host's limits are tried.
+//! can also misbehave as a plugin: by plan ([`fault`]), which is how a host's limits are tried, and by
+//! an operator's setting ([`settings`]), which is how a conformance kit is.
 
 mod config;
+mod exec;
 mod fault;
 mod life;
+mod offers;
 mod output;
 mod pending;
+mod register;
 mod runtime;
+mod settings;
 mod signal;
+mod usage;
 
 use fleet_sdk::driver::{
     Created, Creation, Description, Facilities, Listing, Observation, RunState, Workload,
 };
 use fleet_sdk::lines::{Line, Origin};
-use fleet_sdk::{Error, ErrorKind, Handle, Op, Page, Source, clock, driver, input, lines, logs};
+use fleet_sdk::{Error, ErrorKind, Handle, Op, Page, Source, clock, driver, lines};
 
 use crate::config::{Call, Config};
 use crate::fault::{Conduct, FIRST_ATTEMPT};
 use crate::life::Life;
 use crate::runtime::Runtime;
+use crate::settings::{Bug, Settings};
 use crate::signal::Effect;
 
 struct Mock;
@@ -51,7 +58,11 @@ impl driver::Guest for Mock {
     }
 
     fn create(op: Op, workload: Workload) -> Result<Creation, Error> {
-        let config: Config = workload.config()?;
+        let settings = Settings::get()?;
+        let mut config = match workload.config::<Config>() {
+            Err(_) if settings.has(Bug::ConfigAny) => Config::default(),
+            config => config?,
+        };
         config.check()?;
         if fault::commit(&config, Call::Create, op.attempt)? == Conduct::Garbage {
             return Ok(Creation::Other("garbage".to_owned()));
@@ -59,58 +70,82 @@ impl driver::Guest for Mock {
         if let Some(progress) = pending::progress(&config, &workload.id, clock::now()?) {
             return Ok(Creation::Pending(progress));
         }
-        let handle = Runtime {
+        if settings.has(Bug::ExitCode) && config.run_ms.is_some() {
+            config.exit_code = Some(config.exit_code.unwrap_or(0).wrapping_add(1));
+        }
+        let entry = settings
+            .listed
+            .then(|| register::enter(&op, &workload.id))
+            .transpose()?;
+        let runtime = Runtime {
             config,
             life: Life::default(),
-        }
-        .handle()?;
+            settings,
+            entry,
+        };
         Ok(Creation::Ready(Created {
-            handle,
+            handle: runtime.handle()?,
             kill_target: None,
         }))
     }
 
     fn start(op: Op, handle: Handle) -> Result<Handle, Error> {
-        change(Call::Start, &op, &handle, |life, config, now_ms| {
-            Ok(life.start(config, &op.id, now_ms))
+        change(Call::Start, &op, &handle, |life, runtime, now_ms| {
+            let life = if runtime.settings.has(Bug::StartAgain) {
+                Life::default()
+            } else {
+                life
+            };
+            Ok(life.start(&runtime.config, &op.id, now_ms))
         })
     }
 
     fn stop(op: Op, handle: Handle, signal: String) -> Result<Handle, Error> {
-        change(
-            Call::Stop,
-            &op,
-            &handle,
-            |life, config, now_ms| match signal::effect(&signal) {
-                Some(Effect::Ends(signal)) => Ok(life.stop(config, signal, now_ms)),
-                Some(Effect::Nothing) => Ok(life),
-                None => Err(Error::invalid(
-                    "unknown-signal",
-                    format!("`{signal}` is no signal: use a name without SIG, like `TERM`"),
-                )),
-            },
-        )
+        change(Call::Stop, &op, &handle, |life, runtime, now_ms| {
+            if runtime.settings.has(Bug::StopWaits) {
+                fault::spin();
+            }
+            match signal::effect(&signal)? {
+                Effect::Ends(signal) => Ok(life.stop(&runtime.config, signal, now_ms)),
+                Effect::Nothing => Ok(life),
+            }
+        })
     }
 
     fn kill(op: Op, handle: Handle) -> Result<Handle, Error> {
-        change(Call::Kill, &op, &handle, |life, config, now_ms| {
+        change(Call::Kill, &op, &handle, |life, runtime, now_ms| {
+            let config = &runtime.config;
+            if config.ignore_stop && runtime.settings.has(Bug::KillIgnored) {
+                return Ok(life);
+            }
             Ok(life.kill(config, now_ms))
         })
     }
 
-    /// There is nothing to remove, so a handle that cannot be read is no hindrance.
+    /// There is nothing to remove but an entry in the register, so a handle that cannot be read is no
+    /// hindrance.
     fn destroy(op: Op, handle: Handle) -> Result<(), Error> {
         let Ok(runtime) = Runtime::of(&handle) else {
             return Ok(());
         };
-        match fault::commit(&runtime.config, Call::Destroy, op.attempt)? {
-            Conduct::Honest => Ok(()),
-            Conduct::Garbage => Err(fault::error()),
+        if fault::commit(&runtime.config, Call::Destroy, op.attempt)? == Conduct::Garbage {
+            return Err(fault::error());
+        }
+        match &runtime.entry {
+            Some(entry) if runtime.settings.has(Bug::DestroyGone) && !register::holds(entry)? => {
+                Err(Error::new(
+                    ErrorKind::Conflict,
+                    "gone",
+                    "there is nothing to remove",
+                ))
+            }
+            Some(entry) if !runtime.settings.has(Bug::LeavesBehind) => register::leave(&op, entry),
+            _ => Ok(()),
         }
     }
 
     fn inspect(handle: Handle) -> Result<Observation, Error> {
-        let Runtime { config, life } = Runtime::of(&handle)?;
+        let Runtime { config, life, .. } = Runtime::of(&handle)?;
         match fault::commit(&config, Call::Inspect, FIRST_ATTEMPT)? {
             Conduct::Honest => Ok(life.look(&config, clock::now()?)),
             Conduct::Garbage => Ok(fault::observation()),
@@ -118,13 +153,17 @@ impl driver::Guest for Mock {
     }
 
     fn recover(handles: Vec<Handle>) -> Result<Vec<Observation>, Error> {
-        let now_ms = clock::now()?;
+        let (now_ms, settings) = (clock::now()?, Settings::get()?);
         let mut observations = Vec::with_capacity(handles.len());
         for handle in &handles {
             let runtime = match Runtime::of(handle) {
                 Ok(runtime) => runtime,
+                Err(_) if settings.has(Bug::RecoverClaims) => {
+                    observations.push(bare(RunState::Running));
+                    continue;
+                }
                 Err(error) => {
-                    observations.push(unknown(error));
+                    observations.push(bare(RunState::Unknown(error.message)));
                     continue;
                 }
             };
@@ -133,25 +172,42 @@ impl driver::Guest for Mock {
             }
             observations.push(runtime.life.look(&runtime.config, now_ms));
         }
+        if settings.has(Bug::RecoverOrder) {
+            observations.reverse();
+        }
         Ok(observations)
     }
 
-    /// Nothing is on the machine that a handle would not know.
-    fn list(_page: Page) -> Result<Listing, Error> {
-        Ok(Listing {
-            entries: Vec::new(),
-            next: None,
-        })
+    /// Without a register nothing is on the machine that a handle would not know.
+    fn list(mut page: Page) -> Result<Listing, Error> {
+        let settings = Settings::get()?;
+        if !settings.listed {
+            return Ok(Listing {
+                entries: Vec::new(),
+                next: None,
+            });
+        }
+        if settings.has(Bug::ListCursor) {
+            page.cursor = None;
+        }
+        register::page(&page, settings)
     }
 
     /// One line at the time of the next change, if one is planned.
     fn watch(handle: Handle) -> Result<Option<Source>, Error> {
-        let Runtime { config, life } = Runtime::of(&handle)?;
+        let Runtime {
+            config,
+            life,
+            settings,
+            ..
+        } = Runtime::of(&handle)?;
         if fault::commit(&config, Call::Watch, FIRST_ATTEMPT)? == Conduct::Garbage {
             return Err(fault::error());
         }
-        let Some(time_ms) = life.next_change_ms(&config, clock::now()?) else {
-            return Ok(None);
+        let time_ms = match life.next_change_ms(&config, clock::now()?) {
+            Some(_) if settings.has(Bug::WatchSilent) => u64::MAX,
+            Some(time_ms) => time_ms,
+            None => return Ok(None),
         };
         let change = Line {
             time_ms,
@@ -163,51 +219,22 @@ impl driver::Guest for Mock {
     }
 }
 
-impl logs::Guest for Mock {
-    fn open(handle: Handle, options: logs::Options) -> Result<Source, Error> {
-        let Runtime { config, life } = Runtime::of(&handle)?;
-        if fault::commit(&config, Call::Logs, FIRST_ATTEMPT)? == Conduct::Garbage {
-            return Err(fault::error());
-        }
-        lines::open(&output::lines(&config, &life, &options, clock::now()?)?)
-    }
-}
-
-impl input::Guest for Mock {
-    /// A running life takes every command and does nothing about it.
-    fn send(op: Op, handle: Handle, _bytes: Vec<u8>) -> Result<(), Error> {
-        let Runtime { config, life } = Runtime::of(&handle)?;
-        if fault::commit(&config, Call::Send, op.attempt)? == Conduct::Garbage {
-            return Err(fault::error());
-        }
-        match life.look(&config, clock::now()?).state {
-            RunState::Running => Ok(()),
-            _ => Err(Error::new(
-                ErrorKind::Conflict,
-                "not-running",
-                "it does not run, so it reads no commands: start it first",
-            )),
-        }
-    }
-}
-
 /// The handle after a call that changes a life.
 fn change(
     call: Call,
     op: &Op,
     handle: &Handle,
-    act: impl FnOnce(Life, &Config, u64) -> Result<Life, Error>,
+    act: impl FnOnce(Life, &Runtime, u64) -> Result<Life, Error>,
 ) -> Result<Handle, Error> {
-    let Runtime { config, life } = Runtime::of(handle)?;
-    if fault::commit(&config, call, op.attempt)? == Conduct::Garbage {
+    let runtime = Runtime::of(handle)?;
+    if fault::commit(&runtime.config, call, op.attempt)? == Conduct::Garbage {
         return Ok(fault::handle());
     }
-    let life = act(life, &config, clock::now()?)?;
-    Runtime { config, life }.handle()
+    let life = act(runtime.life.clone(), &runtime, clock::now()?)?;
+    Runtime { life, ..runtime }.handle()
 }
 
-fn unknown(error: Error) -> Observation {
-    let state = RunState::Unknown(error.message);
+fn bare(state: RunState) -> Observation {
     Observation {
         state,
         started_at_ms: None,
@@ -215,7 +242,7 @@ fn unknown(error: Error) -> Observation {
     }
 }
 
-fleet_sdk::export!(Mock with input);
+fleet_sdk::export!(Mock with exec, input, signals, stats);
 
 #[cfg(test)]
 mod tests {

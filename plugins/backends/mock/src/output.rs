@@ -5,6 +5,7 @@ use fleet_sdk::{Error, logs};
 
 use crate::config::{self, Config, Placed};
 use crate::life::Life;
+use crate::settings::{Bug, Settings};
 
 /// The lines a reader gets, a follower also those to come. A cursor is the number of lines before
 /// the place; with one, `tail` says nothing more.
@@ -32,35 +33,55 @@ pub(crate) fn lines(
 
 /// All lines of a life, from its first to its end. None is before the one above it.
 fn printed(config: &Config, life: &Life) -> impl Iterator<Item = Line> {
-    let since_ms = life.running_since_ms(config);
     let end_ms = life.end_ms(config).unwrap_or(u64::MAX);
-    let mut time_ms = 0;
-    let planned = config
-        .output
-        .iter()
-        .zip(1..)
-        .map_while(move |(line, count)| {
-            let placed = match line {
-                config::Line::Plain(text) => Placed::plain(text),
-                config::Line::Placed(placed) => placed.clone(),
-            };
-            time_ms = since_ms?.saturating_add(placed.after_ms.get()).max(time_ms);
-            Some((time_ms, placed, count))
-        });
+    let planned = life.running_since_ms(config).into_iter();
     planned
-        .take_while(move |(time_ms, ..)| *time_ms <= end_ms)
-        .map(|(time_ms, placed, count)| {
-            let count: u64 = count;
-            Line {
-                time_ms,
-                origin: match placed.stream {
-                    config::Stream::Stdout => Origin::Stdout,
-                    config::Stream::Stderr => Origin::Stderr,
-                },
-                bytes: placed.text.into_bytes(),
-                cursor: count.to_string(),
-            }
+        .flat_map(|since_ms| timed(&config.output, since_ms))
+        .zip(1_u64..)
+        .take_while(move |((time_ms, _), _)| *time_ms <= end_ms)
+        .map(|((time_ms, placed), count)| Line {
+            time_ms,
+            origin: origin(placed.stream),
+            bytes: placed.text.into_bytes(),
+            cursor: count.to_string(),
         })
+}
+
+/// Planned lines and when each is printed, by one who began at `since_ms`.
+pub(crate) fn timed(
+    lines: &[config::Line],
+    since_ms: u64,
+) -> impl Iterator<Item = (u64, Placed)> + '_ {
+    let mut time_ms = 0;
+    lines.iter().map(move |line| {
+        let placed = match line {
+            config::Line::Plain(text) => Placed::plain(text),
+            config::Line::Placed(placed) => placed.clone(),
+        };
+        time_ms = since_ms.saturating_add(placed.after_ms.get()).max(time_ms);
+        (time_ms, placed)
+    })
+}
+
+pub(crate) fn origin(stream: config::Stream) -> Origin {
+    match stream {
+        config::Stream::Stdout => Origin::Stdout,
+        config::Stream::Stderr => Origin::Stderr,
+    }
+}
+
+/// What a reader is given who asked for this, where it is done wrong.
+pub(crate) fn misread(options: &mut logs::Options, settings: Settings) {
+    match settings.bug {
+        Some(Bug::LogsSince) => options.since_ms = None,
+        Some(Bug::LogsTail) => options.tail = None,
+        Some(Bug::LogsCursor) => {
+            let before = |cursor: String| position(&cursor).map(|at| at.saturating_sub(1));
+            let before = options.cursor.take().and_then(|cursor| before(cursor).ok());
+            options.cursor = before.map(|at| at.to_string());
+        }
+        _ => {}
+    }
 }
 
 fn position(cursor: &str) -> Result<usize, Error> {

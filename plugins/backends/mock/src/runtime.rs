@@ -5,6 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::config::Config;
 use crate::life::Life;
+use crate::settings::Settings;
 
 /// The number of the handle's format.
 pub(crate) const SCHEMA: u32 = 1;
@@ -14,6 +15,12 @@ pub(crate) const SCHEMA: u32 = 1;
 pub(crate) struct Runtime {
     pub(crate) config: Config,
     pub(crate) life: Life,
+    /// As they were when it was made.
+    #[serde(default, skip_serializing_if = "Settings::are_none")]
+    pub(crate) settings: Settings,
+    /// Its entry in the register, if it is in one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) entry: Option<String>,
 }
 
 impl Runtime {
@@ -31,6 +38,7 @@ impl Runtime {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::settings::Bug;
     use crate::signal::Deadly;
 
     #[test]
@@ -41,7 +49,22 @@ mod tests {
             .start(&config, "op", 1)
             .stop(&config, term, 2)
             .kill(&config, 2);
-        let runtime = Runtime { config, life };
-        assert_eq!(Runtime::of(&runtime.handle().unwrap()).unwrap(), runtime);
+        let plain = Runtime {
+            config,
+            life,
+            settings: Settings::default(),
+            entry: None,
+        };
+        let marked = Runtime {
+            settings: Settings {
+                bug: Some(Bug::ExitCode),
+                listed: true,
+            },
+            entry: Some("wl_1/1.1".to_owned()),
+            ..plain.clone()
+        };
+        for runtime in [plain, marked] {
+            assert_eq!(Runtime::of(&runtime.handle().unwrap()).unwrap(), runtime);
+        }
     }
 }

@@ -1,5 +1,6 @@
 //! Signals by name and number.
 
+use fleet_sdk::Error;
 use serde::{Deserialize, Serialize};
 
 /// Linux's names without `SIG` (signal(7)), from number 1 on; the same on x86_64 and aarch64.
@@ -46,8 +47,20 @@ pub(crate) enum Effect {
     Nothing,
 }
 
-/// What the signal of this name does, if there is one.
-pub(crate) fn effect(name: &str) -> Option<Effect> {
+/// What the signal of this name does.
+///
+/// # Errors
+/// `invalid` (`unknown-signal`) where there is none.
+pub(crate) fn effect(name: &str) -> Result<Effect, Error> {
+    by_name(name).ok_or_else(|| {
+        Error::invalid(
+            "unknown-signal",
+            format!("`{name}` is no signal: use a name without SIG, like `TERM`"),
+        )
+    })
+}
+
+fn by_name(name: &str) -> Option<Effect> {
     let (number, _) = (1..).zip(NAMES).find(|(_, known)| *known == name)?;
     Some(if HARMLESS.contains(&name) {
         Effect::Nothing
@@ -60,7 +73,7 @@ impl TryFrom<String> for Deadly {
     type Error = String;
 
     fn try_from(name: String) -> Result<Self, String> {
-        match effect(&name) {
+        match by_name(&name) {
             Some(Effect::Ends(signal)) => Ok(signal),
             _ => Err(format!(
                 "`{name}` is no signal that ends a program: write `TERM` or `KILL`, say"
@@ -82,15 +95,15 @@ mod tests {
     #[test]
     fn names_have_linux_numbers() {
         for (name, code) in [("HUP", 129), ("KILL", 137), ("TERM", 143), ("SYS", 159)] {
-            let Some(Effect::Ends(signal)) = effect(name) else {
+            let Ok(Effect::Ends(signal)) = effect(name) else {
                 panic!("{name}")
             };
             assert_eq!((signal.name(), signal.exit_code()), (name, code));
         }
-        assert_eq!(effect("KILL"), Some(Effect::Ends(Deadly::KILL)));
-        assert_eq!(effect("WINCH"), Some(Effect::Nothing));
+        assert_eq!(effect("KILL").unwrap(), Effect::Ends(Deadly::KILL));
+        assert_eq!(effect("WINCH").unwrap(), Effect::Nothing);
         for unknown in ["", "SIGTERM", "term", "9"] {
-            assert_eq!(effect(unknown), None, "{unknown}");
+            assert_eq!(effect(unknown).unwrap_err().code, "unknown-signal");
         }
     }
 }

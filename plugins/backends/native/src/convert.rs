@@ -1,7 +1,7 @@
 //! Between what a backend is asked and what the import `process` takes and answers.
 
 use fleet_sdk::driver::{Listed, Observation, RunState, Workload};
-use fleet_sdk::{Attributes, Error, process};
+use fleet_sdk::{Attributes, Error, exec, process, stats};
 
 use crate::config::Config;
 use crate::runtime::Runtime;
@@ -54,6 +54,49 @@ pub(crate) fn observation(look: Result<process::Status, Error>) -> Result<Observ
         started_at_ms: status.started_at_ms,
         attributes,
     })
+}
+
+/// A program beside the process.
+pub(crate) fn exec_request(request: exec::Request) -> process::ExecRequest {
+    process::ExecRequest {
+        command: request.command,
+        env: request.env,
+        terminal: request.terminal.map(size),
+        attributes: request.attributes,
+    }
+}
+
+pub(crate) fn size(size: exec::Size) -> process::Size {
+    process::Size {
+        columns: size.columns,
+        rows: size.rows,
+    }
+}
+
+/// What became of it.
+pub(crate) fn exec_state(state: process::ExecState) -> exec::State {
+    match state {
+        process::ExecState::Running => exec::State::Running,
+        process::ExecState::Exited(exit) => exec::State::Exited(exec::Exit {
+            code: exit.code,
+            signal: exit.signal,
+            at_ms: exit.at_ms,
+        }),
+        process::ExecState::Lost(reason) => exec::State::Lost(reason),
+        process::ExecState::Other(state) => exec::State::Other(state),
+    }
+}
+
+/// What a process uses.
+pub(crate) fn sample(usage: process::Sample) -> stats::Sample {
+    stats::Sample {
+        cpu_us: usage.cpu_us,
+        memory_bytes: usage.memory_bytes,
+        processes: usage.processes,
+        read_bytes: usage.read_bytes,
+        written_bytes: usage.written_bytes,
+        attributes: usage.attributes,
+    }
 }
 
 /// What is said of a runtime that could not be looked at, so that it spoils no other's answer.

@@ -11,7 +11,9 @@ mod runtime;
 use fleet_sdk::driver::{
     Created, Creation, Description, Facilities, Listing, Observation, Workload,
 };
-use fleet_sdk::{Error, ErrorKind, Handle, Op, Page, Source, driver, input, logs, process};
+use fleet_sdk::{
+    Error, ErrorKind, Handle, Op, Page, Source, driver, exec, input, logs, process, signals, stats,
+};
 
 use crate::config::Config;
 use crate::runtime::Runtime;
@@ -122,7 +124,50 @@ impl input::Guest for Native {
     }
 }
 
-fleet_sdk::export!(Native with input);
+impl exec::Guest for Native {
+    fn start(op: Op, handle: Handle, request: exec::Request) -> Result<String, Error> {
+        let runtime = Runtime::of(&handle)?;
+        process::exec(&op, &runtime.process, &convert::exec_request(request))
+    }
+
+    fn open(handle: Handle, exec: String, cursor: Option<String>) -> Result<Source, Error> {
+        let runtime = Runtime::of(&handle)?;
+        let options = process::ExecOptions { exec, cursor };
+        process::open(&runtime.process, &process::Stream::Exec(options))
+    }
+
+    fn inspect(_handle: Handle, exec: String) -> Result<exec::State, Error> {
+        process::inspect_exec(&exec).map(convert::exec_state)
+    }
+
+    fn resize(_handle: Handle, exec: String, size: exec::Size) -> Result<(), Error> {
+        process::resize_exec(&exec, convert::size(size))
+    }
+
+    fn signal(op: Op, _handle: Handle, exec: String, signal: String) -> Result<(), Error> {
+        process::signal_exec(&op, &exec, &signal)
+    }
+
+    fn remove(op: Op, _handle: Handle, exec: String) -> Result<(), Error> {
+        convert::or_gone(process::remove_exec(&op, &exec))
+    }
+}
+
+impl signals::Guest for Native {
+    fn send(op: Op, handle: Handle, signal: String) -> Result<(), Error> {
+        let runtime = Runtime::of(&handle)?;
+        process::signal(&op, &runtime.process, &signal)
+    }
+}
+
+impl stats::Guest for Native {
+    fn take(handle: Handle) -> Result<stats::Sample, Error> {
+        let runtime = Runtime::of(&handle)?;
+        process::usage(&runtime.process).map(convert::sample)
+    }
+}
+
+fleet_sdk::export!(Native with exec, input, signals, stats);
 
 #[cfg(test)]
 mod tests {

@@ -1,16 +1,19 @@
 //! The slot's control socket: where the host's demands come in.
 //!
-//! A connection brings one line and is answered with one. Nobody on it is waited for: whoever is
-//! silent for [`SILENCE_MS`] is cut off, and while all places are taken the others queue up.
+//! A connection brings one line, and is answered with one or taken over by who serves it on. Nobody
+//! on it is waited for: whoever is silent for [`SILENCE_MS`] is cut off, and while all places are
+//! taken the others queue up.
 
 use std::io::{self, Read, Write};
 use std::os::fd::AsFd;
 use std::os::unix::net::UnixStream;
 
 use rustix::event::{PollFd, PollFlags};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
 
 use super::bound::Bound;
-use crate::input::message::{Demand, LINE_BYTES, Reply};
+use crate::input::message::LINE_BYTES;
 
 /// How many connections are served at once.
 const LINES: usize = 8;
@@ -75,12 +78,12 @@ impl Control {
     }
 
     /// Takes what came; `seen` are the flags of what [`Self::watch`] named, in order.
-    pub(super) fn turn(
+    pub(super) fn turn<D: DeserializeOwned>(
         &mut self,
         seen: &mut impl Iterator<Item = PollFlags>,
         buffer: &mut [u8],
         now_ms: u64,
-    ) -> Vec<(LineId, io::Result<Demand>)> {
+    ) -> Vec<(LineId, io::Result<D>)> {
         let mut demands = Vec::new();
         for (place, line) in self.lines.iter_mut().enumerate() {
             if !seen.next().unwrap_or(PollFlags::empty()).is_empty() {
@@ -105,12 +108,20 @@ impl Control {
     }
 
     /// Answers a demand of this turn.
-    pub(super) fn answer(&mut self, from: LineId, reply: &Reply) {
+    pub(super) fn answer(&mut self, from: LineId, reply: &impl Serialize) {
         if let Some(line) = self.lines.get_mut(from.0) {
             let mut text = serde_json::to_vec(reply).unwrap_or_default();
             text.push(b'\n');
             line.tell(text);
         }
+    }
+
+    /// Hands out the connection of a demand of this turn; it is no longer served here.
+    pub(super) fn take(&mut self, from: LineId) -> io::Result<UnixStream> {
+        let line = self.lines.get_mut(from.0);
+        let line = line.ok_or(io::ErrorKind::NotConnected)?;
+        line.state = State::Over;
+        line.stream.try_clone()
     }
 
     /// Ends the turn: connections that are over go.
@@ -120,7 +131,7 @@ impl Control {
 }
 
 impl Line {
-    fn turn(&mut self, buffer: &mut [u8]) -> Option<io::Result<Demand>> {
+    fn turn<D: DeserializeOwned>(&mut self, buffer: &mut [u8]) -> Option<io::Result<D>> {
         match std::mem::replace(&mut self.state, State::Over) {
             State::Hearing(held) => self.hear(held, buffer),
             State::Telling(rest) => {
@@ -131,7 +142,11 @@ impl Line {
         }
     }
 
-    fn hear(&mut self, mut held: Vec<u8>, buffer: &mut [u8]) -> Option<io::Result<Demand>> {
+    fn hear<D: DeserializeOwned>(
+        &mut self,
+        mut held: Vec<u8>,
+        buffer: &mut [u8],
+    ) -> Option<io::Result<D>> {
         match self.stream.read(buffer) {
             Ok(0) => return None,
             Ok(count) => held.extend_from_slice(buffer.get(..count).unwrap_or_default()),

@@ -16,8 +16,9 @@ use std::os::unix::process::CommandExt;
 use std::process::{Command, ExitCode};
 
 use rustix::net::{RecvAncillaryBuffer, RecvAncillaryMessage, RecvFlags, recvmsg};
+use rustix::process::{ioctl_tiocsctty, setsid};
 
-use super::message::{ExecAnswer, ExecOrder};
+use super::message::{ExecAnswer, ExecOrder, Streams};
 use crate::cgroup::group;
 
 /// Set, to this value, in the environment of the child and of nothing else.
@@ -86,12 +87,18 @@ fn prepare(line: &UnixStream) -> Result<Option<Command>, Failure> {
         doing: "enter the workspace of",
         error,
     })?;
+    if order.streams == Streams::Terminal {
+        setsid().map_err(|error| Failure {
+            doing: "begin a session for",
+            error: error.into(),
+        })?;
+    }
     say(line, &ExecAnswer::Ready);
     // The word comes after the answer, so nothing of it is in the buffer.
     match hear_word(line) {
         Ok(Some(Word { stdin: None })) => {}
         Ok(Some(Word { stdin: Some(stdin) })) => {
-            rustix::stdio::dup2_stdin(stdin).map_err(|error| Failure {
+            connect(stdin, order.streams).map_err(|error| Failure {
                 doing: "open the stdin of",
                 error: error.into(),
             })?;
@@ -109,7 +116,18 @@ fn prepare(line: &UnixStream) -> Result<Option<Command>, Failure> {
     Ok(Some(program))
 }
 
-/// The word to go, and the program's stdin if it has one.
+/// Puts what came with the word where the program finds it.
+fn connect(stdin: OwnedFd, streams: Streams) -> rustix::io::Result<()> {
+    rustix::stdio::dup2_stdin(&stdin)?;
+    if streams == Streams::Terminal {
+        ioctl_tiocsctty(&stdin)?;
+        rustix::stdio::dup2_stdout(&stdin)?;
+        rustix::stdio::dup2_stderr(&stdin)?;
+    }
+    Ok(())
+}
+
+/// The word to go, and the program's stdin or terminal if it has one.
 struct Word {
     stdin: Option<OwnedFd>,
 }

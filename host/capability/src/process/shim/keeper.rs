@@ -30,17 +30,17 @@ use crate::process::{signals, tree};
 use crate::source::Stream;
 
 /// How much is read from a pipe at once: what a pipe holds.
-const READ_BYTES: usize = 64 * 1024;
+pub(super) const READ_BYTES: usize = 64 * 1024;
 
 /// How long to wait for output when nothing runs any more that could write it: somebody else may
 /// hold the pipe.
-const DRAIN_MS: u64 = 2_000;
+pub(super) const DRAIN_MS: u64 = 2_000;
 
 /// How soon to look again for descendants that would not end, and at most how late.
-const HUNT_MS: (u64, u64) = (5, 250);
+pub(super) const HUNT_MS: (u64, u64) = (5, 250);
 
 /// How long to wait before trying again to record an exit.
-const RECORD_MS: u64 = 500;
+pub(super) const RECORD_MS: u64 = 500;
 
 /// Said where a program ended by itself and something of it still ran.
 const LEFT_BEHIND: &str = "what it left behind in the background was ended with it: to keep a program, run it in the foreground";
@@ -50,7 +50,7 @@ const REFUSED_FORK: &str =
     "it was refused another process at its limit: raise `processes` in its [limits]";
 
 /// The code of an end that was not seen.
-const UNSEEN: i32 = 255;
+pub(super) const UNSEEN: i32 = 255;
 
 /// A program and all that is held for it.
 pub(super) struct Keeper<'a> {
@@ -81,13 +81,13 @@ impl<'a> Keeper<'a> {
         channels.connect(launched.commands.take(), &mut writer, &writer::now());
         let stdout = Pump::new(
             Stream::Stdout,
-            launched.child.stdout.take().map(OwnedFd::from),
+            launched.waiting.child.stdout.take().map(OwnedFd::from),
         );
         let stderr = Pump::new(
             Stream::Stderr,
-            launched.child.stderr.take().map(OwnedFd::from),
+            launched.waiting.child.stderr.take().map(OwnedFd::from),
         );
-        let program = Some(Pid::from_child(&launched.child));
+        let program = Some(Pid::from_child(&launched.waiting.child));
         let buffer = vec![0; READ_BYTES];
         Self {
             points,
@@ -107,7 +107,7 @@ impl<'a> Keeper<'a> {
     /// Lets the program go. Where it cannot be executed that is recorded, so that the same start
     /// asked for again has the same answer.
     pub(super) fn release(mut self, program: &ResolvedProgram) -> Result<Self, Error> {
-        match self.launched.release(program) {
+        match self.launched.waiting.release(program) {
             Ok(()) => {
                 self.points.reach(ShimPoint::AfterRelease);
                 // Where the disk is full, those who ask find the program's mark instead.
@@ -194,7 +194,8 @@ impl<'a> Keeper<'a> {
 
     fn end_descendants(&mut self) {
         let mut pause = HUNT_MS.0;
-        while self.collect() {
+        // Programs beside it descend from keepers of their own, and are in its cgroup.
+        while self.collect() || self.has_members() {
             let _ = self.placement.kill();
             if let Ok(found) = tree::descendants(std::process::id()) {
                 tree::kill_all(&found);
@@ -202,6 +203,12 @@ impl<'a> Keeper<'a> {
             self.wait(Some(pause));
             pause = (pause * 2).min(HUNT_MS.1);
         }
+    }
+
+    fn has_members(&self) -> bool {
+        self.placement
+            .processes()
+            .is_ok_and(|members| !members.is_empty())
     }
 
     fn drain(&mut self) {
@@ -303,7 +310,7 @@ impl<'a> Keeper<'a> {
     }
 }
 
-fn exit_of(status: WaitStatus) -> Exit {
+pub(super) fn exit_of(status: WaitStatus) -> Exit {
     let at_ms = Some(unix_ms());
     match status.terminating_signal() {
         Some(signal) => Exit {

@@ -1,4 +1,5 @@
-//! The lock of a workload's keeper: one shim at a time holds its sockets and writes its spools.
+//! The lock of a keeper: one shim at a time holds a workload's sockets and writes its spools, or those
+//! of a program beside it.
 
 use std::fs::{File, OpenOptions};
 use std::io;
@@ -27,18 +28,14 @@ pub(super) struct Lock {
 
 impl Lock {
     /// Takes it; `None` as soon as it is not wanted any more.
-    pub(super) fn take(
-        workload: &Path,
-        is_wanted: impl Fn() -> bool,
-    ) -> Result<Option<Self>, Error> {
-        let path = workload.join("keeper.lock");
-        let failed = |error: &io::Error| fault::storage("lock", &path, error);
+    pub(super) fn take(path: &Path, is_wanted: impl Fn() -> bool) -> Result<Option<Self>, Error> {
+        let failed = |error: &io::Error| fault::storage("lock", path, error);
         let file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(false)
             .mode(0o600)
-            .open(&path)
+            .open(path)
             .map_err(|error| failed(&error))?;
         let deadline = monotonic_ms() + PATIENCE_MS;
         while is_wanted() {
@@ -51,7 +48,7 @@ impl Lock {
                 return Err(Error::new(
                     ErrorKind::Unavailable,
                     "try-under-way",
-                    "another try of this workload has a keeper that has not ended; end it, or ask again",
+                    "an earlier keeper of this has not ended; end it, or ask again",
                 ));
             }
             let _ = poll(&mut [], Timespec::try_from(LOOK).ok().as_ref());

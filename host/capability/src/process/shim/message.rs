@@ -21,6 +21,13 @@ pub(crate) struct Order {
     pub(crate) packet_socket: PathBuf,
 }
 
+/// The same for a program beside a process.
+#[derive(Debug, Serialize, Deserialize)]
+pub(crate) struct BesideOrder {
+    /// The program's whole environment, the values of secrets among it.
+    pub(crate) env: BTreeMap<String, Carried>,
+}
+
 /// Shim to host, on its stdout.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case", tag = "answer")]
@@ -42,6 +49,17 @@ pub(crate) struct ExecOrder {
     pub(crate) workspace: PathBuf,
     /// The cgroups to enter.
     pub(crate) groups: Vec<PathBuf>,
+    pub(crate) streams: Streams,
+}
+
+/// What the program says and reads its bytes on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Streams {
+    /// What the child was given at its birth, and a stdin that comes with the word, if any.
+    Pipes,
+    /// A terminal that comes with the word, for all three. It controls a session of its own.
+    Terminal,
 }
 
 /// Child to shim. Silence and a closed line after the word to go mean: it became the program.

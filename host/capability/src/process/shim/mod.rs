@@ -16,7 +16,10 @@
 //! 4. It lets the child become the program, with its stdin. So whatever runs is on the disk by its
 //!    number before its first instruction, and a shim that dies before this leaves nothing that runs.
 //! 5. It tells the host, and keeps the program (`keeper.rs`) until nothing of it is left.
+//!
+//! A slot below another's, `TRY/execs/KEY`, is one of a program beside a process: see `beside/mod.rs`.
 
+mod beside;
 mod bound;
 mod channels;
 mod commands;
@@ -30,14 +33,18 @@ pub(crate) mod message;
 pub mod points;
 mod pump;
 mod setup;
+mod waiting;
 
 use std::io::{self, Write};
-use std::path::Path;
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use fleet_model::packet::SOCKET_VARIABLE;
 use fleet_model::{Error, ErrorKind};
+use serde::de::DeserializeOwned;
 
+use super::exec::slot::ExecSlot;
 use super::slot::Slot;
 use super::venv;
 use crate::fault;
@@ -64,11 +71,19 @@ pub fn shim_main_with(slot: &Path, points: &dyn ShimPoints) -> ExitCode {
     if exec::is_this_stage() {
         return exec::become_program();
     }
-    match start(slot, points) {
-        Ok(Some(keeper)) => {
+    let started = if ExecSlot::is_here(slot) {
+        start_beside(slot, points)
+    } else {
+        start(slot, points)
+    };
+    match started {
+        Ok(Some(kept)) => {
             answer(&Answer::Started);
             setup::release_stdio();
-            keeper.keep();
+            match kept {
+                Kept::Process(keeper) => keeper.keep(),
+                Kept::Beside(keeper) => keeper.keep(),
+            }
             ExitCode::SUCCESS
         }
         Ok(None) => {
@@ -82,14 +97,33 @@ pub fn shim_main_with(slot: &Path, points: &dyn ShimPoints) -> ExitCode {
     }
 }
 
-/// Starts the program; `None` when another shim does or did.
-fn start<'a>(folder: &Path, points: &'a dyn ShimPoints) -> Result<Option<Keeper<'a>>, Error> {
+/// What a shim keeps.
+enum Kept<'a> {
+    Process(Box<Keeper<'a>>),
+    Beside(Box<beside::Keeper<'a>>),
+}
+
+/// Makes this process a shim: its folder, its order, and a stream on which ends of children are told.
+fn become_shim<T: DeserializeOwned>(folder: &Path) -> Result<(PathBuf, T, UnixStream), Error> {
     setup::close_inherited().map_err(|error| own("close inherited files", &error))?;
     let children = setup::handle_signals().map_err(|error| own("handle signals", &error))?;
-    let mut order = read_order()?;
+    let order = read_order()?;
     let folder =
         std::fs::canonicalize(folder).map_err(|error| fault::storage("open", folder, &error))?;
     setup::detach(&folder).map_err(|error| own("detach from the host", &error))?;
+    Ok((folder, order, children))
+}
+
+/// Starts a program beside a process; `None` when another shim does or did.
+fn start_beside<'a>(folder: &Path, points: &'a dyn ShimPoints) -> Result<Option<Kept<'a>>, Error> {
+    let (folder, order, children) = become_shim(folder)?;
+    let keeper = beside::start(folder, order, children, points)?;
+    Ok(keeper.map(Box::new).map(Kept::Beside))
+}
+
+/// Starts the program; `None` when another shim does or did.
+fn start<'a>(folder: &Path, points: &'a dyn ShimPoints) -> Result<Option<Kept<'a>>, Error> {
+    let (folder, mut order, children) = become_shim::<Order>(folder)?;
     let slot = Slot::at(folder);
     let request = slot
         .request()
@@ -104,7 +138,7 @@ fn start<'a>(folder: &Path, points: &'a dyn ShimPoints) -> Result<Option<Keeper<
         .workload()
         .map_err(|error| own("find its workload", &error))?;
     let is_wanted = || !slot.is_claimed() || points.claims() == Claims::Ignored;
-    let Some(lock) = Lock::take(&workload, is_wanted)? else {
+    let Some(lock) = Lock::take(&workload.join("keeper.lock"), is_wanted)? else {
         return Ok(None);
     };
     request
@@ -134,7 +168,7 @@ fn start<'a>(folder: &Path, points: &'a dyn ShimPoints) -> Result<Option<Keeper<
         slot, placement, launched, channels, writer, children, points,
     )
     .release(&request.program)
-    .map(Some)
+    .map(|keeper| Some(Kept::Process(Box::new(keeper))))
 }
 
 fn not_a_slot(slot: &Slot) -> Error {
@@ -142,7 +176,7 @@ fn not_a_slot(slot: &Slot) -> Error {
     Error::invalid("bad-slot", format!("{shown} is not the folder of a try"))
 }
 
-fn read_order() -> Result<Order, Error> {
+fn read_order<T: DeserializeOwned>() -> Result<T, Error> {
     let text = wire::read_all(io::stdin().lock()).map_err(|error| own("read the order", &error))?;
     serde_json::from_slice(&text).map_err(|error| {
         Error::invalid(

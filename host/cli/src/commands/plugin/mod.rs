@@ -2,6 +2,7 @@
 
 mod ls;
 mod show;
+mod test;
 mod verify;
 
 use clap::Subcommand;
@@ -19,15 +20,16 @@ pub(crate) enum Command {
     Show(show::ShowArgs),
     /// Check a component as the host would, without a host
     Verify(verify::VerifyArgs),
+    /// Hold a backend to the conformance kit, without a host
+    Test(test::TestArgs),
 }
 
 /// Does one of them.
 pub(crate) fn run(command: Command, context: &mut Context) -> Result<(), Failure> {
-    block_on(async {
-        match command {
-            Command::Ls => ls::run(context).await,
-            Command::Show(args) => show::run(&args, context).await,
-            Command::Verify(args) => verify::run(&args, context).await,
-        }
-    })
+    match command {
+        Command::Ls => block_on(ls::run(context)),
+        Command::Show(args) => block_on(show::run(&args, context)),
+        Command::Verify(args) => block_on(verify::run(&args, context)),
+        Command::Test(args) => test::run(&args, context),
+    }
 }

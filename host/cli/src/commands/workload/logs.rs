@@ -1,11 +1,14 @@
 //! `workload logs`: the program's bytes, each stream to its own.
+//!
+//! What has come is written in as few writes as its order allows: a log is as fast as what reads it.
 
 use clap::Args;
-use fleet_client::{LogEntry, LogQuery, LogStream};
+use fleet_client::{LogEntry, LogFollow, LogQuery, LogStream};
 use fleet_seam::{Clock as _, SystemClock};
 
 use crate::app::Context;
 use crate::failure::Failure;
+use crate::output::Output;
 use crate::time::Since;
 
 /// Its arguments.
@@ -21,8 +24,19 @@ pub(crate) struct LogsArgs {
     #[arg(long, value_name = "WHEN", value_parser = Since::parse, allow_hyphen_values = true)]
     since: Option<Since>,
     /// Only the last so many lines
-    #[arg(long, value_name = "LINES", allow_hyphen_values = true)]
+    #[arg(
+        long,
+        value_name = "LINES",
+        conflicts_with = "cursor",
+        allow_hyphen_values = true
+    )]
     tail: Option<u64>,
+    /// Only what was printed after the line that had this cursor
+    #[arg(long, value_name = "CURSOR")]
+    cursor: Option<String>,
+    /// At the end, also by Ctrl-C, say on stderr where a later `--cursor` goes on
+    #[arg(long)]
+    show_cursor: bool,
     /// Put the time before each line
     #[arg(long)]
     timestamps: bool,
@@ -34,102 +48,207 @@ pub(crate) async fn run(args: &LogsArgs, context: &mut Context) -> Result<(), Fa
         follow: args.follow,
         since_ms: args.since.map(|since| since.unix_ms(SystemClock.unix_ms())),
         tail: args.tail,
+        cursor: args.cursor.clone(),
     };
     let mut log = context.client()?.logs(&args.name, query);
-    let mut writer = Writer {
-        timestamps: args.timestamps,
-        ..Writer::default()
+    let form = match (context.output.is_json(), args.timestamps) {
+        (true, _) => Form::Json,
+        (false, true) => Form::Timed,
+        (false, false) => Form::Plain,
     };
+    let printed = tokio::select! {
+        printed = print(&mut log, form, &mut context.output) => printed,
+        interrupted = tokio::signal::ctrl_c(), if args.show_cursor => Ok(interrupted?),
+    };
+    if let Some(cursor) = log
+        .cursor()
+        .filter(|cursor| !cursor.is_empty() && args.show_cursor)
+    {
+        let line = format!("cursor: {cursor}\n");
+        context.output.error_bytes(line.as_bytes())?;
+    }
+    printed
+}
+
+/// Prints lines as they come. What it was given is written before it waits for more.
+async fn print(log: &mut LogFollow, form: Form, output: &mut Output) -> Result<(), Failure> {
+    let mut writer = Writer::new(form);
     while let Some(entry) = log.next().await? {
-        if context.output.is_json() {
-            context.output.json_line(&entry)?;
-            continue;
+        writer.add(&entry, output)?;
+        while let Some(entry) = log.ready() {
+            writer.add(&entry, output)?;
         }
-        let bytes = writer.write(&entry);
-        match entry.stream {
-            LogStream::Stdout => context.output.bytes(&bytes)?,
-            LogStream::Stderr | LogStream::Host => context.output.error_bytes(&bytes)?,
-        }
+        writer.flush(output)?;
     }
     Ok(())
 }
 
+/// How lines are printed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// As they were written.
+    Plain,
+    /// Each with its time before it.
+    Timed,
+    /// As the API's objects.
+    Json,
+}
+
+/// Where a line goes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Side {
+    Out,
+    Err,
+}
+
+/// Bytes gathered before they are written.
+const GATHER_BYTES: usize = 64 * 1024;
+
 /// Puts lines back together as they were.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct Writer {
-    timestamps: bool,
+    form: Form,
     /// Whether stdout and all else are in the middle of a line.
     open: [bool; 2],
+    /// What is not written yet, all for one side.
+    gathered: Vec<u8>,
+    side: Side,
 }
 
 impl Writer {
-    /// The bytes to write for this line, or part of one.
-    fn write(&mut self, entry: &LogEntry) -> Vec<u8> {
-        let [stdout, other] = &mut self.open;
-        let open = if entry.stream == LogStream::Stdout {
-            stdout
-        } else {
-            other
+    fn new(form: Form) -> Self {
+        Self {
+            form,
+            open: [false; 2],
+            gathered: Vec::new(),
+            side: Side::Out,
+        }
+    }
+
+    /// Takes a line, or a part of one.
+    fn add(&mut self, entry: &LogEntry, output: &mut Output) -> Result<(), Failure> {
+        let side = match (self.form, entry.stream) {
+            (Form::Json, _) | (_, LogStream::Stdout) => Side::Out,
+            (_, LogStream::Stderr | LogStream::Host) => Side::Err,
         };
-        let mut bytes = Vec::new();
-        if !*open && self.timestamps {
-            bytes.extend_from_slice(entry.time.as_deref().unwrap_or("-").as_bytes());
-            bytes.push(b' ');
+        if side != self.side || self.gathered.len() >= GATHER_BYTES {
+            self.flush(output)?;
+            self.side = side;
+        }
+        if self.form == Form::Json {
+            serde_json::to_writer(&mut self.gathered, entry).map_err(std::io::Error::from)?;
+            self.gathered.push(b'\n');
+        } else {
+            self.put(entry);
+        }
+        Ok(())
+    }
+
+    /// Writes what was taken.
+    fn flush(&mut self, output: &mut Output) -> Result<(), Failure> {
+        if self.gathered.is_empty() {
+            return Ok(());
+        }
+        match self.side {
+            Side::Out => output.bytes(&self.gathered)?,
+            Side::Err => output.error_bytes(&self.gathered)?,
+        }
+        self.gathered.clear();
+        Ok(())
+    }
+
+    fn put(&mut self, entry: &LogEntry) {
+        let [stdout, other] = &mut self.open;
+        let open = match self.side {
+            Side::Out => stdout,
+            Side::Err => other,
+        };
+        if !*open && self.form == Form::Timed {
+            let time = entry.time();
+            let text = time.as_deref().unwrap_or("-");
+            self.gathered.extend_from_slice(text.as_bytes());
+            self.gathered.push(b' ');
         }
         if entry.stream == LogStream::Host {
-            bytes.extend_from_slice(b"fleet-host: ");
+            self.gathered.extend_from_slice(b"fleet-host: ");
         }
-        bytes.extend(entry.bytes());
+        self.gathered.extend_from_slice(&entry.bytes);
         if entry.complete {
-            bytes.push(b'\n');
+            self.gathered.push(b'\n');
         }
         *open = !entry.complete;
-        bytes
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
+    use crate::app::Kept;
+    use crate::output::Format;
 
-    fn entry(fields: serde_json::Value) -> LogEntry {
-        serde_json::from_value(fields).unwrap()
+    fn entry(stream: LogStream, bytes: &'static [u8], complete: bool) -> LogEntry {
+        LogEntry {
+            time_us: Some(1_767_225_600_000_000),
+            stream,
+            bytes: bytes.into(),
+            complete,
+            cursor: "1".to_owned(),
+        }
+    }
+
+    fn printed(form: Form, entries: &[LogEntry]) -> (Vec<u8>, Vec<u8>) {
+        let (out, err) = (Kept::default(), Kept::default());
+        let mut output = Output::to(Format::Table, out.clone(), err.clone());
+        let mut writer = Writer::new(form);
+        for entry in entries {
+            writer.add(entry, &mut output).unwrap();
+        }
+        writer.flush(&mut output).unwrap();
+        (out.bytes(), err.bytes())
     }
 
     #[test]
     fn bytes_come_out_as_they_went_in() {
-        let mut writer = Writer::default();
-        let part = json!({"stream": "stdout", "base64": "AP8=", "complete": false, "cursor": "1"});
-        assert_eq!(writer.write(&entry(part)), [0, 255]);
-        let rest = json!({"stream": "stdout", "text": "x", "complete": true, "cursor": "2"});
-        assert_eq!(writer.write(&entry(rest)), b"x\n");
+        use LogStream::{Host, Stderr, Stdout};
+        let (out, err) = printed(
+            Form::Plain,
+            &[
+                entry(Stdout, b"\0\xff", false),
+                entry(Stderr, b"oh", true),
+                entry(Stdout, b"x", true),
+                entry(Host, b"a gap", true),
+            ],
+        );
+        assert_eq!(out, b"\0\xffx\n");
+        assert_eq!(err, b"oh\nfleet-host: a gap\n");
     }
 
     #[test]
     fn a_time_stands_before_a_line_and_not_within_one() {
-        let mut writer = Writer {
-            timestamps: true,
-            ..Writer::default()
-        };
-        let line = |stream: &str, complete: bool| {
-            entry(
-                json!({"time": "T", "stream": stream, "text": "a", "complete": complete, "cursor": "1"}),
-            )
-        };
-        let text: Vec<u8> = [
-            ("stdout", false),
-            ("stderr", true),
-            ("stdout", true),
-            ("host", true),
-        ]
-        .into_iter()
-        .flat_map(|(stream, complete)| writer.write(&line(stream, complete)))
-        .collect();
-        assert_eq!(
-            String::from_utf8(text).unwrap(),
-            "T aT a\na\nT fleet-host: a\n"
+        use LogStream::{Stderr, Stdout};
+        let (out, err) = printed(
+            Form::Timed,
+            &[
+                entry(Stdout, b"a", false),
+                entry(Stderr, b"b", true),
+                entry(Stdout, b"c", true),
+            ],
         );
+        let text = |bytes| String::from_utf8(bytes).unwrap();
+        assert_eq!(text(out), "2026-01-01T00:00:00Z ac\n");
+        assert_eq!(text(err), "2026-01-01T00:00:00Z b\n");
+    }
+
+    #[test]
+    fn programs_get_every_line_on_stdout() {
+        use LogStream::{Host, Stderr};
+        let (out, err) = printed(
+            Form::Json,
+            &[entry(Stderr, b"\xff", false), entry(Host, b"gap", true)],
+        );
+        let text = String::from_utf8(out).unwrap();
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.contains(r#""base64":"/w==""#) && text.contains(r#""stream":"host""#));
+        assert!(err.is_empty());
     }
 }

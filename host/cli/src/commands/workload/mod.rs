@@ -1,22 +1,32 @@
 //! `workload`: run programs and look after them.
 
+mod attach;
+mod beside;
+mod cp;
+mod exec;
+mod execs;
 mod extend;
+mod files;
 #[cfg(test)]
 mod fixture;
 mod logs;
 mod ls;
 mod outcome;
 mod packets;
+mod port_forward;
 mod rm;
 mod run;
 mod sample;
 mod send;
 mod settle;
 mod show;
+mod signal;
 mod start;
+mod stats;
 mod stop;
 mod trial;
 
+use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::{Args, Subcommand};
@@ -52,6 +62,23 @@ pub(crate) enum Command {
     Rm(rm::RmArgs),
     /// Print what a workload printed
     Logs(logs::LogsArgs),
+    /// Show what workloads use: processors, memory, processes, disk
+    Stats(stats::StatsArgs),
+    /// Bring a workload's port to this machine, until Ctrl-C
+    PortForward(port_forward::PortForwardArgs),
+    /// Copy files between this machine and a workload's workspace
+    Cp(cp::CpArgs),
+    /// Look at the files in a workload's workspace, and move or remove them
+    #[command(subcommand)]
+    Files(files::Command),
+    /// Send a workload's program a signal
+    Signal(signal::SignalArgs),
+    /// Run a program beside a workload's, and exit with its code
+    Exec(exec::ExecArgs),
+    /// Attach to a program beside a workload's
+    Attach(attach::AttachArgs),
+    /// List the programs beside a workload's
+    Execs(execs::ExecsArgs),
 }
 
 /// How to end something.
@@ -92,6 +119,51 @@ pub(crate) fn run(command: Command, context: &mut Context) -> Result<(), Failure
             Command::Start(args) => start::run(&args, context).await,
             Command::Rm(args) => rm::run(&args, context).await,
             Command::Logs(args) => logs::run(&args, context).await,
+            Command::Cp(args) => cp::run(args, context).await,
+            Command::Files(command) => files::run(command, context).await,
+            Command::Exec(args) => exec::run(args, context).await,
+            Command::Attach(args) => attach::run(&args, context).await,
+            Command::Execs(args) => execs::run(&args, context).await,
+            Command::Stats(args) => stats::run(&args, context).await,
+            Command::PortForward(args) => port_forward::run(&args, context).await,
+            Command::Signal(args) => signal::run(args, context).await,
         }
     })
+}
+
+/// The exit code for a command line that cannot be understood, where it is not that of all others: it
+/// must not be taken for that of a program beside a workload.
+pub(crate) fn usage_code(arguments: &[OsString]) -> Option<u8> {
+    let mut words = arguments.iter().skip(1).map(|word| word.to_str());
+    let mut next = || loop {
+        match words.next()?? {
+            // Flags of every command, with their values.
+            "--server" | "--token-file" | "--data" | "--output" => drop(words.next()),
+            flag if flag.starts_with('-') => {}
+            word => return Some(word),
+        }
+    };
+    let is_beside = matches!(next()?, "workload" | "wl") && matches!(next()?, "exec" | "attach");
+    is_beside.then_some(beside::OWN)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_exits_as_a_program_does_has_another_code_for_what_was_typed_wrong() {
+        for (line, code) in [
+            ("workload exec", Some(125)),
+            ("--server http://h:1 wl --output json attach", Some(125)),
+            ("--output=json workload exec web --nope", Some(125)),
+            ("workload show exec", None),
+            ("exec web", None),
+            ("workload", None),
+        ] {
+            let words = std::iter::once("fleet-host").chain(line.split(' '));
+            let words: Vec<OsString> = words.map(OsString::from).collect();
+            assert_eq!(usage_code(&words), code, "{line}");
+        }
+    }
 }

@@ -9,7 +9,7 @@ fn parse(document: &Value) -> Result<Config, String> {
     Ok(config)
 }
 
-const CALLS: [(&str, Call); 10] = [
+const CALLS: [(&str, Call); 13] = [
     ("create", Call::Create),
     ("start", Call::Start),
     ("stop", Call::Stop),
@@ -20,6 +20,9 @@ const CALLS: [(&str, Call); 10] = [
     ("watch", Call::Watch),
     ("logs", Call::Logs),
     ("send", Call::Send),
+    ("exec", Call::Exec),
+    ("signal", Call::Signal),
+    ("stats", Call::Stats),
 ];
 
 fn accepted() -> Vec<Value> {
@@ -31,6 +34,10 @@ fn accepted() -> Vec<Value> {
         json!({"run_ms": 0, "exit_signal": "SEGV", "lost_after_ms": 3}),
         json!({"ignore_stop": true, "stop_ms": 10}),
         json!({"output": []}),
+        json!({"exec": [{}, {"command": ["a", "b"], "output": ["c"], "exit_code": 3}, {"hangs": true}]}),
+        json!({"usage": {}}),
+        json!({"usage": {"cpu_millis": 0, "memory_bytes": u32::MAX, "processes": 2, "read_bytes_per_s": 1,
+            "written_bytes_per_s": 1}}),
         json!({"output": ["a", {"text": "b"}, {"text": "c", "stream": "stderr", "after_ms": 7}]}),
     ];
     for kind in [
@@ -80,6 +87,13 @@ fn refused() -> Vec<Value> {
         json!({"start_error": {"kind": "other", "attempts": 0}}),
         json!({"start_error": {"kind": "other", "why": ""}}),
         json!({"output": "a"}),
+        json!({"exec": {}}),
+        json!({"exec": [{"exitcode": 1}]}),
+        json!({"exec": [{"exit_code": 256}]}),
+        json!({"exec": [{"command": "sh"}]}),
+        json!({"usage": {"cpu": 1}}),
+        json!({"usage": {"cpu_millis": -1}}),
+        json!({"usage": {"memory_bytes": 4294967296u64}}),
         json!({"output": [1]}),
         json!({"output": [{"text": "a", "stream": "both"}]}),
         json!({"output": [{"stream": "stdout"}]}),

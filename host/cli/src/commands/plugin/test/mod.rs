@@ -1,0 +1,150 @@
+//! `plugin test`: holds a backend to the conformance kit, without a host.
+
+mod view;
+
+use std::path::{Path, PathBuf};
+use std::pin::pin;
+use std::sync::Arc;
+
+use clap::Args;
+use fleet_capability::ShimCommand;
+use fleet_conformance::{Kit, KitOptions, Report};
+use fleet_plugin::CompileCommand;
+use fleet_seam::{SystemClock, SystemEntropy};
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::app::Context;
+use crate::environment::Environment;
+use crate::failure::{Exit, Failure};
+use crate::progress::Progress;
+use crate::workers::{COMPILE, SHIM};
+
+/// This very program, also after another was put in its place.
+const SELF: &str = "/proc/self/exe";
+
+/// Its arguments.
+#[derive(Debug, Args)]
+pub(crate) struct TestArgs {
+    /// The component, NAME.wasm beside NAME.toml
+    file: PathBuf,
+    /// What it may do, exactly [default: what its manifest asks for, in a temporary folder]
+    #[arg(long, value_name = "FILE")]
+    grants: Option<PathBuf>,
+    /// Only these cases: a part of a name, or a pattern with * and ?
+    #[arg(long, value_name = "PATTERN")]
+    case: Option<String>,
+}
+
+/// Runs the cases and says what became of each.
+pub(crate) fn run(args: &TestArgs, context: &mut Context) -> Result<(), Failure> {
+    // Guests compute: one thread is not enough for several cases at a time.
+    let runtime = tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .map_err(|error| Failure::io("cannot set up this command", &error))?;
+    runtime.block_on(tested(args, context))
+}
+
+async fn tested(args: &TestArgs, context: &mut Context) -> Result<(), Failure> {
+    let interrupt = signal(SignalKind::interrupt());
+    let interrupt = interrupt.map_err(|error| Failure::io("cannot listen for signals", &error))?;
+    let terminate = signal(SignalKind::terminate());
+    let terminate = terminate.map_err(|error| Failure::io("cannot listen for signals", &error))?;
+    let mut stop = pin!(async move {
+        let (mut interrupt, mut terminate) = (interrupt, terminate);
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+    });
+    let progress = Progress::begin("loading it");
+    let opened = Kit::open(options(args, &context.environment));
+    let kit = tokio::select! {
+        kit = opened => kit?,
+        () = &mut stop => return Err(Failure::failed("interrupted")),
+    };
+    drop(progress);
+    if !context.output.is_json() {
+        context.output.text(&view::about(kit.about()))?;
+    }
+    let progress = Progress::begin("running the cases");
+    let report = kit.run(stop).await;
+    drop(progress);
+    context.output.answer(&report, || view::people(&report))?;
+    verdict(&report)
+}
+
+fn options(args: &TestArgs, environment: &Environment) -> KitOptions {
+    KitOptions {
+        file: args.file.clone(),
+        grants: args.grants.clone(),
+        pattern: args.case.clone(),
+        cache: cache(environment),
+        shim: ShimCommand {
+            program: SELF.into(),
+            args: vec![SHIM.into()],
+        },
+        compile: CompileCommand {
+            program: SELF.into(),
+            args: vec![COMPILE.into()],
+        },
+        clock: Arc::new(SystemClock),
+        entropy: Arc::new(SystemEntropy),
+    }
+}
+
+/// Where compiled components are kept between two runs: `FLEET_CACHE`, else the user's cache folder
+/// (XDG Base Directory Specification). Without either, nowhere.
+fn cache(environment: &Environment) -> Option<PathBuf> {
+    let named = environment.get("FLEET_CACHE").map(PathBuf::from);
+    let absolute = |name| {
+        let path = environment.get(name).map(Path::new);
+        path.filter(|path| path.is_absolute())
+            .map(Path::to_path_buf)
+    };
+    let user = || absolute("XDG_CACHE_HOME").or_else(|| Some(absolute("HOME")?.join(".cache")));
+    named.or_else(|| Some(user()?.join("fleet-host/components")))
+}
+
+fn verdict(report: &Report) -> Result<(), Failure> {
+    match (report.failed, report.cases.len()) {
+        (0, _) => Ok(()),
+        (failed, all) => Err(Failure::new(
+            Exit::Failed,
+            format!("{failed} of {all} cases failed"),
+        )),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_compiled_is_kept_where_caches_are() {
+        let place = |variables: &[(&str, &str)]| {
+            let environment = match variables {
+                [] => Environment::default(),
+                [one] => Environment::of([*one]),
+                [one, two, ..] => Environment::of([*one, *two]),
+            };
+            cache(&environment).map(|path| path.display().to_string())
+        };
+        let home = ("HOME", "/home/a");
+        for (variables, want) in [
+            (&[][..], None),
+            (&[home], Some("/home/a/.cache/fleet-host/components")),
+            (
+                &[home, ("XDG_CACHE_HOME", "/c")],
+                Some("/c/fleet-host/components"),
+            ),
+            (
+                &[home, ("XDG_CACHE_HOME", "c")],
+                Some("/home/a/.cache/fleet-host/components"),
+            ),
+            (&[home, ("FLEET_CACHE", "/f")], Some("/f")),
+        ] {
+            assert_eq!(place(variables).as_deref(), want);
+        }
+    }
+}

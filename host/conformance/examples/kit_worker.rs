@@ -1,0 +1,15 @@
+//! The processes that this crate's tests start of themselves: `shim SLOT` and `compile IN OUT`.
+
+use std::path::Path;
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    let arguments: Vec<_> = std::env::args_os().skip(1).collect();
+    match arguments.as_slice() {
+        [name, slot] if name == "shim" => fleet_capability::shim_main(Path::new(slot)),
+        [name, input, output] if name == "compile" => {
+            fleet_plugin::compile_main(Path::new(input), Path::new(output))
+        }
+        _ => ExitCode::from(2),
+    }
+}

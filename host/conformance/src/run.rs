@@ -1,0 +1,106 @@
+//! One case, from an empty machine to an empty machine.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicUsize;
+use std::time::Duration;
+
+use tokio::sync::watch;
+
+use crate::bench::{Bench, Setup};
+use crate::case::Case;
+use crate::check::{Unmet, shown, unmet};
+use crate::report::{CaseReport, Failure, Outcome};
+use crate::stage::{Backend, Stage};
+
+/// How long clearing away may take.
+const CLEAR: Duration = Duration::from_secs(30);
+
+/// Whether cases are still wanted.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Going {
+    On,
+    Ended,
+}
+
+/// Plays a case, unless the backend lacks what it needs or nobody wants to know any more.
+pub(crate) async fn run(
+    setup: Arc<Setup>,
+    backend: Arc<Backend>,
+    case: Case,
+    going: watch::Receiver<Going>,
+) -> CaseReport {
+    let begun_ms = setup.clock.boot_ms();
+    let lacks = |need: &_| backend.abilities.lacks(*need);
+    let ended = *going.borrow() == Going::Ended;
+    let ended = ended.then(|| "it was not begun any more".to_owned());
+    let outcome = match ended.or_else(|| case.needs.iter().find_map(lacks)) {
+        Some(reason) => Outcome::Skipped { reason },
+        None => match played(&setup, backend.clone(), &case, going).await {
+            Ok(()) => Outcome::Passed,
+            Err(failure) => Outcome::Failed(failure),
+        },
+    };
+    CaseReport {
+        case: case.name,
+        title: case.title,
+        why: case.why,
+        outcome,
+        elapsed_ms: setup.clock.boot_ms().saturating_sub(begun_ms),
+    }
+}
+
+async fn played(
+    setup: &Arc<Setup>,
+    backend: Arc<Backend>,
+    case: &Case,
+    mut going: watch::Receiver<Going>,
+) -> Result<(), Failure> {
+    let bench = Bench::open(setup.clone(), &case.name).await;
+    let bench = bench.map_err(|error| {
+        let unmet = Unmet {
+            expected: "a host with the backend in use".to_owned(),
+            saw: shown(&error),
+        };
+        failure(None, "before the first step".to_owned(), unmet)
+    })?;
+    let mut stage = Stage::new(bench, backend);
+    let at = AtomicUsize::new(0);
+    let played = tokio::select! {
+        biased;
+        played = stage.play(&case.steps, &at) => played,
+        _ = going.wait_for(|going| *going == Going::Ended) => {
+            unmet("the end of the case", "the end of the run, as it was asked for")
+        }
+        () = setup.clock.sleep(Duration::from_millis(case.deadline_ms)) => {
+            unmet(format!("the end of the case within {} ms", case.deadline_ms), "none")
+        }
+    };
+    let at = at.into_inner();
+    let played = played.map_err(|unmet| {
+        let text = case.steps.get(at).map(|written| written.text.clone());
+        failure(Some(at + 1), text.unwrap_or_default(), unmet)
+    });
+    let cleared = tokio::select! {
+        biased;
+        cleared = stage.clear() => cleared,
+        () = setup.clock.sleep(CLEAR) => {
+            unmet(format!("all to be destroyed within {} s", CLEAR.as_secs()), "no end of it")
+        }
+    };
+    let cleared = cleared.map_err(|unmet| failure(None, "after the last step".to_owned(), unmet));
+    // The first thing that went wrong is told; what was left because of it is not.
+    let outcome = played.and(cleared);
+    if outcome.is_err() {
+        stage.sweep().await;
+    }
+    outcome
+}
+
+fn failure(step: Option<usize>, doing: String, unmet: Unmet) -> Failure {
+    Failure {
+        step,
+        doing,
+        expected: unmet.expected,
+        saw: unmet.saw,
+    }
+}

@@ -1,0 +1,98 @@
+//! What the two directions of an attachment know of each other.
+
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use fleet_model::exec::TerminalSize;
+use fleet_model::{Error, ErrorKind};
+use tokio::sync::{Notify, mpsc, watch};
+
+use super::waiting::{Piece, Waiting};
+
+/// Signals that may wait for a slow backend.
+const MOST_SIGNALS: usize = 16;
+
+/// Between whoever is attached and the program.
+#[derive(Debug)]
+pub(super) struct Desk {
+    waiting: Mutex<Waiting>,
+    came: Notify,
+    /// Input up to here was taken.
+    pub(super) taken: watch::Sender<u64>,
+    /// Output up to here was seen.
+    pub(super) seen: watch::Sender<u64>,
+    /// The terminal's newest size.
+    pub(super) size: watch::Sender<Option<TerminalSize>>,
+    signals: mpsc::Sender<&'static str>,
+}
+
+impl Desk {
+    /// Nothing was said yet; output is known up to `after`, and input was taken up to `taken`.
+    pub(super) fn new(after: u64, taken: u64) -> (Self, mpsc::Receiver<&'static str>) {
+        let (signals, to_send) = mpsc::channel(MOST_SIGNALS);
+        let desk = Self {
+            waiting: Mutex::new(Waiting::new(taken)),
+            came: Notify::new(),
+            taken: watch::Sender::new(taken),
+            seen: watch::Sender::new(after),
+            size: watch::Sender::new(None),
+            signals,
+        };
+        (desk, to_send)
+    }
+
+    /// Input has come.
+    ///
+    /// # Errors
+    /// As [`Waiting::put`].
+    pub(super) fn put(&self, at: u64, bytes: &Bytes) -> Result<(), Error> {
+        let taken = *self.taken.borrow();
+        self.lock().put(at, bytes, taken)?;
+        self.came.notify_one();
+        Ok(())
+    }
+
+    /// The input's end has come.
+    pub(super) fn end(&self) {
+        self.lock().end();
+        self.came.notify_one();
+    }
+
+    /// What to give next. Taking it out is the last thing this does.
+    pub(super) async fn next(&self) -> Piece {
+        loop {
+            let piece = self.lock().next();
+            match piece {
+                Some(piece) => return piece,
+                None => self.came.notified().await,
+            }
+        }
+    }
+
+    /// Output was seen up to here.
+    pub(super) fn see(&self, offset: u64) {
+        self.seen.send_if_modified(|seen| {
+            let is_news = offset > *seen;
+            *seen = offset.max(*seen);
+            is_news
+        });
+    }
+
+    /// A signal has come.
+    ///
+    /// # Errors
+    /// `exhausted` (`too-many-signals`).
+    pub(super) fn signal(&self, name: &'static str) -> Result<(), Error> {
+        self.signals.try_send(name).map_err(|_| {
+            Error::new(
+                ErrorKind::Exhausted,
+                "too-many-signals",
+                "signals come faster than they can be sent on: try again",
+            )
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Waiting> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

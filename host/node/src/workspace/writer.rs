@@ -1,0 +1,86 @@
+//! Writes an upload while more of it comes.
+
+use bytes::Bytes;
+use fleet_capability::workspace::{Hash, Incoming, Progress};
+use fleet_model::Error;
+use tokio::task::JoinHandle;
+
+use crate::files::blocking;
+
+/// Bytes that are written at once.
+const PIECE_BYTES: usize = 1024 * 1024;
+
+/// An upload, and the pieces of it that are on their way to the disk: one is written, one is collected.
+pub(super) struct Writer {
+    /// Absent while it is written to.
+    incoming: Option<Incoming>,
+    writing: Option<JoinHandle<(Incoming, Result<(), Error>)>>,
+    collected: Vec<Bytes>,
+    collected_bytes: usize,
+}
+
+impl Writer {
+    pub(super) fn new(incoming: Incoming) -> Self {
+        Self {
+            incoming: Some(incoming),
+            writing: None,
+            collected: Vec::new(),
+            collected_bytes: 0,
+        }
+    }
+
+    /// Takes the next bytes; fails where bytes before them could not be written.
+    pub(super) async fn take(&mut self, bytes: Bytes) -> Result<(), Error> {
+        self.collected_bytes += bytes.len();
+        self.collected.push(bytes);
+        if self.collected_bytes < PIECE_BYTES {
+            return Ok(());
+        }
+        self.write().await
+    }
+
+    /// There is no more to come: puts the file in place if it is whole.
+    pub(super) async fn finish(mut self) -> Result<Progress, Error> {
+        self.write().await?;
+        let incoming = self.idle().await?;
+        blocking(move || incoming.finish()).await
+    }
+
+    /// Writes what there is, and lets go of it; answers what was hashed of it.
+    pub(super) async fn suspend(mut self) -> Option<Hash> {
+        // What cannot be written has not arrived.
+        let _ = self.write().await;
+        let incoming = self.idle().await.ok().or(self.incoming)?;
+        incoming.suspend().1
+    }
+
+    /// Begins to write what was collected.
+    async fn write(&mut self) -> Result<(), Error> {
+        let mut incoming = self.idle().await?;
+        let pieces = std::mem::take(&mut self.collected);
+        self.collected_bytes = 0;
+        self.writing = Some(tokio::task::spawn_blocking(move || {
+            let written = pieces.iter().try_for_each(|piece| incoming.write(piece));
+            (incoming, written)
+        }));
+        Ok(())
+    }
+
+    /// Waits until nothing is written.
+    async fn idle(&mut self) -> Result<Incoming, Error> {
+        if let Some(writing) = self.writing.take() {
+            let (incoming, written) = writing.await.map_err(|_| cut_short())?;
+            self.incoming = Some(incoming);
+            if written.is_err() {
+                // It would belong after what is missing now.
+                self.collected.clear();
+            }
+            written?;
+        }
+        self.incoming.take().ok_or_else(cut_short)
+    }
+}
+
+fn cut_short() -> Error {
+    Error::internal("files", "work on an upload was cut short")
+}
