@@ -150,6 +150,23 @@ fn what_is_piped_in_comes_out_the_same() {
         "{} bytes came back",
         back.stdout.len()
     );
+    // One that says nothing before it has read all.
+    let mut silent = host
+        .command()
+        .args(exec(&["-i"], &["sh", "-c", "wc -c"]))
+        .stdin(File::open(&path).unwrap())
+        .stdout(Stdio::piped())
+        .spawn()
+        .unwrap();
+    assert_eq!(ended(&mut silent), 0);
+    let mut count = String::new();
+    silent
+        .stdout
+        .take()
+        .unwrap()
+        .read_to_string(&mut count)
+        .unwrap();
+    assert_eq!(count.trim(), random.len().to_string());
     // A program that makes much of little, and whose output is read slowly.
     let grown = "import sys\nfor line in sys.stdin.buffer: sys.stdout.buffer.write(line * 512)";
     let mut child = piped(&host, &exec(&["-i"], &["python3", "-c", grown]))

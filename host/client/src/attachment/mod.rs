@@ -49,6 +49,8 @@ pub enum Happening {
         /// The place after the last.
         to: u64,
     },
+    /// More input may be given, where there was no room for any before.
+    Room,
     /// It has ended, and all it printed was told.
     Ended(ExecState),
 }
@@ -132,9 +134,9 @@ impl Attachment {
             }
             let failure = match self.step().await {
                 Ok(None) => continue,
-                Ok(Some(ended)) => {
-                    self.is_over = true;
-                    return Ok(Some(ended));
+                Ok(Some(happening)) => {
+                    self.is_over = matches!(happening, Happening::Ended(_));
+                    return Ok(Some(happening));
                 }
                 Err(failure) => failure,
             };
@@ -160,8 +162,7 @@ impl Attachment {
         .await
     }
 
-    /// Whether more input may be given now. Where it may not, it may when [`next`](Self::next) has been
-    /// waited for, for a while.
+    /// Whether more input may be given now. Where it may not, [`Happening::Room`] tells when it may.
     #[must_use]
     pub fn wants_input(&self) -> bool {
         self.input.has_room()
@@ -319,6 +320,7 @@ impl Attachment {
         if !matches!(said, Outward::Attached(_) | Outward::Failed(_)) {
             self.outage.received();
         }
+        let had_room = self.input.has_room();
         match said {
             Outward::Attached(attached) => {
                 self.input.attached(attached.taken).map_err(streamed)?;
@@ -335,7 +337,8 @@ impl Attachment {
             Outward::Ended(state) => return Ok(Some(Happening::Ended(state))),
             Outward::Failed(error) => return Err(streamed(error)),
         }
-        Ok(None)
+        let has_room = self.input.has_room() && !had_room;
+        Ok(has_room.then_some(Happening::Room))
     }
 
     fn broken(&self, source: Box<dyn std::error::Error + Send + Sync>) -> ClientError {

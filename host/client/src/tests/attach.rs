@@ -192,6 +192,7 @@ async fn all(attachment: &mut Attachment) -> Result<Vec<String>, ClientError> {
                 }
             }
             Happening::Gap { from, to } => format!("gap {from}-{to}"),
+            Happening::Room => continue,
             Happening::Ended(state) => format!("{state:?}"),
         });
     }

@@ -138,8 +138,9 @@ async fn put(fake: &Fake, query: &BTreeMap<String, String>, request: Request) ->
         let now = fake.disk(|disk| {
             let bytes = disk.uploads.entry(key.clone()).or_default();
             bytes.extend_from_slice(&piece);
-            if matches!(trouble, Trouble::Damaged) {
-                bytes[0] ^= 1;
+            // Another byte each time: the same one twice would be whole again.
+            if let (Trouble::Damaged, Some(last)) = (trouble, bytes.last_mut()) {
+                *last ^= 1;
             }
             bytes.len()
         });

@@ -4,11 +4,13 @@ use clap::Args;
 use fleet_model::exec::ExecId;
 
 use super::beside::{self, Input};
+use super::exec::CODES;
 use crate::app::Context;
 use crate::failure::Failure;
 
 /// Its arguments.
 #[derive(Debug, Args)]
+#[command(after_help = CODES)]
 pub(crate) struct AttachArgs {
     /// Its id, as `workload exec --detach` and `workload execs` print it
     #[arg(value_name = "EXEC")]

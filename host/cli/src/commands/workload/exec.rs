@@ -11,13 +11,14 @@ use crate::failure::Failure;
 use crate::spec::values;
 use crate::time;
 
-const CODES: &str = "\
+pub(super) const CODES: &str = "\
 Exit codes:
   the program's own, but for
   124  its time was up (--timeout)
   125  this command failed
   126  the program cannot be executed
   127  there is no such program
+  129  with --tty: the terminal went away; the program goes on
   130  left with a second Ctrl-C; the program goes on
 
 Ctrl-C and other signals go to the program. With --tty, Ctrl-P Ctrl-Q leaves it.";

@@ -17,6 +17,9 @@ use crate::failure::Failure;
 /// How long what was printed may take to be written when it is left.
 const LEAVING: Duration = Duration::from_secs(1);
 
+/// The exit code where the terminal went away: as a shell has it for one ended by SIGHUP.
+const HANGUP: u8 = 129;
+
 /// What is passed on of this process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Passed {
@@ -110,6 +113,8 @@ impl Talk {
                         self.waiting = Some(Piece { stream, to: Some(to), bytes });
                     }
                     Some(Happening::Gap { from, to }) => self.waiting = Some(self.missing(from, to)),
+                    // Whether there is any is asked at each turn.
+                    Some(Happening::Room) => {}
                     Some(Happening::Ended(state)) => return Ok(Ended::Program(state)),
                     // It says that it has ended before it says nothing more.
                     None => return Err(Failure::failed("the program's end was not told")),
@@ -132,6 +137,8 @@ impl Talk {
                     Some(typed) => if let Some(left) = self.typed(attachment, &typed) {
                         return Ok(left);
                     },
+                    // A terminal has no end but that it is gone, which its program need not notice.
+                    None if self.passed == Passed::Keys => return Ok(self.left(HANGUP)),
                     None => {
                         self.input = None;
                         attachment.end_input();
@@ -171,7 +178,7 @@ impl Talk {
         };
         let bytes = to.saturating_sub(from);
         let words = format!(
-            "fleet-host: {bytes} bytes of output are missing here: more was printed than is kept while nobody read it{end}"
+            "fleet-host: {bytes} bytes of output are missing here: they were read before, or more was printed than is kept while nobody read it{end}"
         );
         Piece {
             stream: ExecStream::Stderr,
