@@ -22,6 +22,15 @@ pub(crate) enum Going {
     Ended,
 }
 
+/// How a case came to its end where nothing was wrong.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum End {
+    /// All steps were played.
+    Reached,
+    /// Nobody wanted to know any more.
+    CutOff,
+}
+
 /// Plays a case, unless the backend lacks what it needs or nobody wants to know any more.
 pub(crate) async fn run(
     setup: Arc<Setup>,
@@ -36,7 +45,10 @@ pub(crate) async fn run(
     let outcome = match ended.or_else(|| case.needs.iter().find_map(lacks)) {
         Some(reason) => Outcome::Skipped { reason },
         None => match played(&setup, backend.clone(), &case, going).await {
-            Ok(()) => Outcome::Passed,
+            Ok(End::Reached) => Outcome::Passed,
+            Ok(End::CutOff) => Outcome::Skipped {
+                reason: "it was cut off".to_owned(),
+            },
             Err(failure) => Outcome::Failed(failure),
         },
     };
@@ -54,7 +66,7 @@ async fn played(
     backend: Arc<Backend>,
     case: &Case,
     mut going: watch::Receiver<Going>,
-) -> Result<(), Failure> {
+) -> Result<End, Failure> {
     let bench = Bench::open(setup.clone(), &case.name).await;
     let bench = bench.map_err(|error| {
         let unmet = Unmet {
@@ -67,12 +79,11 @@ async fn played(
     let at = AtomicUsize::new(0);
     let played = tokio::select! {
         biased;
-        played = stage.play(&case.steps, &at) => played,
-        _ = going.wait_for(|going| *going == Going::Ended) => {
-            unmet("the end of the case", "the end of the run, as it was asked for")
-        }
+        played = stage.play(&case.steps, &at) => played.map(|()| End::Reached),
+        _ = going.wait_for(|going| *going == Going::Ended) => Ok(End::CutOff),
         () = setup.clock.sleep(Duration::from_millis(case.deadline_ms)) => {
-            unmet(format!("the end of the case within {} ms", case.deadline_ms), "none")
+            let expected = format!("the end of the case within {} ms", case.deadline_ms);
+            unmet(expected, "none").map(|()| End::Reached)
         }
     };
     let at = at.into_inner();
@@ -89,7 +100,7 @@ async fn played(
     };
     let cleared = cleared.map_err(|unmet| failure(None, "after the last step".to_owned(), unmet));
     // The first thing that went wrong is told; what was left because of it is not.
-    let outcome = played.and(cleared);
+    let outcome = played.and_then(|end| cleared.map(|()| end));
     if outcome.is_err() {
         stage.sweep().await;
     }

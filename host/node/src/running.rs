@@ -121,6 +121,6 @@ fn judge(record: Option<&Record>, generation: Generation) -> Verdict<'_> {
 fn not_running() -> Error {
     Error::conflict(
         "not-running",
-        "it is not running: start it with `fleet-host workload start`",
+        "it is not running: start it with `fleet-host workload start NAME`",
     )
 }

@@ -176,7 +176,7 @@ fn judge(record: Option<&Record>, generation: Generation) -> Verdict<'_> {
         _ if wanted => Verdict::Wait,
         _ => Verdict::Refuse(Error::conflict(
             NOT_RUNNING,
-            "it is not running: start it with `fleet-host workload start`",
+            "it is not running: start it with `fleet-host workload start NAME`",
         )),
     }
 }

@@ -142,6 +142,36 @@ impl Memory {
     }
 }
 
+/// By how much a process grows from a moment on.
+pub(crate) struct Peak {
+    pid: u32,
+    before: f64,
+}
+
+impl Peak {
+    /// Begins now: the kernel forgets its former peak (proc(5), `clear_refs`).
+    pub(crate) fn begin(pid: u32) -> Result<Self> {
+        std::fs::write(format!("/proc/{pid}/clear_refs"), "5")?;
+        Ok(Self {
+            pid,
+            before: status(pid, "VmRSS:")?,
+        })
+    }
+
+    /// How many bytes more than at the beginning it held at its highest.
+    pub(crate) fn bytes(&self) -> Result<f64> {
+        Ok((status(self.pid, "VmHWM:")? - self.before).max(0.0))
+    }
+}
+
+/// A size in bytes out of `/proc/PID/status`.
+fn status(pid: u32, name: &str) -> Result<f64> {
+    let text = std::fs::read_to_string(format!("/proc/{pid}/status"))?;
+    let line = text.lines().find(|line| line.starts_with(name));
+    let kib = line.and_then(|line| line.split_whitespace().nth(1)?.parse::<u32>().ok());
+    Ok(f64::from(kib.ok_or_else(|| format!("/proc/{pid}/status has no {name}"))?) * 1024.0)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -4,8 +4,12 @@ use std::fs::File;
 use std::io::{Read, Write};
 use std::os::fd::OwnedFd;
 use std::process::{Child, Command, Stdio};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
 
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use rustix::fs::{Mode, OFlags};
 use rustix::pty::{OpenptFlags, grantpt, openpt, ptsname, unlockpt};
 use rustix::termios::{Winsize, tcgetattr, tcsetwinsize};
@@ -17,8 +21,19 @@ pub struct Pty {
     keyboard: File,
     screen: Arc<Mutex<Vec<u8>>>,
     terminal: OwnedFd,
-    child: Child,
+    child: Ended,
+    is_gone: Arc<AtomicBool>,
+    reader: JoinHandle<()>,
 }
+
+/// How long anything may take to be shown.
+const LONG: Duration = Duration::from_secs(20);
+
+/// How often the reader of the screen looks whether the window is there.
+const LOOK: Timespec = Timespec {
+    tv_sec: 0,
+    tv_nsec: 20_000_000,
+};
 
 impl Pty {
     /// Starts a command on a terminal of this size, as its controlling one.
@@ -54,12 +69,21 @@ impl Pty {
             .unwrap();
         let keyboard = File::from(master);
         let screen = Arc::new(Mutex::new(Vec::new()));
-        std::thread::spawn({
+        let is_gone = Arc::new(AtomicBool::new(false));
+        let reader = std::thread::spawn({
             let (mut from, screen) = (keyboard.try_clone().unwrap(), screen.clone());
+            let is_gone = is_gone.clone();
             move || {
                 let mut buffer = [0; 4096];
-                // The other end closed reads as an error.
-                while let Ok(count @ 1..) = from.read(&mut buffer) {
+                while !is_gone.load(Ordering::SeqCst) {
+                    let mut wanted = [PollFd::new(&from, PollFlags::IN)];
+                    if poll(&mut wanted, Some(&LOOK)).unwrap_or(0) == 0 {
+                        continue;
+                    }
+                    // The other end closed reads as an error.
+                    let Ok(count @ 1..) = from.read(&mut buffer) else {
+                        return;
+                    };
                     screen.lock().unwrap().extend_from_slice(&buffer[..count]);
                 }
             }
@@ -68,8 +92,29 @@ impl Pty {
             keyboard,
             screen,
             terminal,
-            child,
+            child: Ended(child),
+            is_gone,
+            reader,
         }
+    }
+
+    /// Closes the window, and answers the command's exit code.
+    #[must_use]
+    pub fn close(self) -> i32 {
+        let Self {
+            keyboard,
+            terminal,
+            mut child,
+            is_gone,
+            reader,
+            ..
+        } = self;
+        is_gone.store(true, Ordering::SeqCst);
+        reader.join().unwrap();
+        // The last ones of its end.
+        drop((keyboard, terminal));
+        let status = wait_for("its end", 20, || child.0.try_wait().unwrap());
+        status.code().unwrap_or(-1)
     }
 
     /// Types.
@@ -84,10 +129,16 @@ impl Pty {
 
     /// Waits until the screen has shown this, and answers all it showed so far.
     pub fn until(&self, text: &str) -> String {
-        wait_for(&format!("{text:?} on {:?}", self.shown()), 20, || {
+        let deadline = Instant::now() + LONG;
+        loop {
             let shown = self.shown();
-            shown.contains(text).then_some(shown)
-        })
+            if shown.contains(text) {
+                return shown;
+            }
+            let waits = Instant::now() < deadline;
+            assert!(waits, "waited {LONG:?} in vain for {text:?} on {shown:?}");
+            std::thread::sleep(Duration::from_millis(20));
+        }
     }
 
     /// All that was shown so far.
@@ -113,21 +164,24 @@ impl Pty {
     /// The command's process.
     #[must_use]
     pub fn pid(&self) -> u32 {
-        self.child.id()
+        self.child.0.id()
     }
 
     /// Waits for the command's end, and answers its exit code.
     pub fn end(&mut self) -> i32 {
         let what = format!("its end, after {:?}", self.shown());
-        let status = wait_for(&what, 20, || self.child.try_wait().unwrap());
+        let status = wait_for(&what, 20, || self.child.0.try_wait().unwrap());
         status.code().unwrap_or(-1)
     }
 }
 
-impl Drop for Pty {
+/// A child that does not outlive its owner.
+struct Ended(Child);
+
+impl Drop for Ended {
     fn drop(&mut self) {
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        let _ = self.0.kill();
+        let _ = self.0.wait();
     }
 }
 

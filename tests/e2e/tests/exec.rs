@@ -97,7 +97,7 @@ fn a_program_beside_runs_as_if_it_ran_here() {
         ("workload exec web", "COMMAND"),
         ("workload exec web --nope -- true", "--nope"),
         ("workload exec web -t -- true", "leave --tty out"),
-        ("workload exec web --timeout 0s -- true", "timeout_ms"),
+        ("workload exec web --timeout 0s -- true", "more time"),
         ("workload attach ex_nonsense", "ex_"),
     ] {
         let ran = host.cli(args.split(' '));
@@ -399,6 +399,16 @@ fn a_person_at_a_terminal_works_as_on_their_own() {
     rustix::process::kill_process(pid, rustix::process::Signal::TERM).unwrap();
     assert_eq!(person.end(), 143);
     assert!(!person.is_raw());
+
+    // A window that is closed ends the command, and not the program.
+    let mut person = Pty::start(&shell, 80, 24);
+    wait_for("raw mode", 10, || person.is_raw().then_some(()));
+    person.press("sleep 0.5; echo on > went\r");
+    person.until("> went");
+    assert_eq!(person.close(), 129);
+    wait_for("what it did later", 10, || {
+        (sh(&host, &[], "cat went").stdout == "on\n").then_some(())
+    });
 }
 
 #[test]

@@ -278,7 +278,7 @@ fn folders_are_copied_with_their_modes_and_links_are_left_out() {
         .ok();
     let full = host.cli(["workload", "files", "rm", "box", "x"]);
     assert_eq!(full.code, 4, "{full:?}");
-    assert!(full.stderr.contains("recursively"), "{}", full.stderr);
+    assert!(full.stderr.contains("--recursive"), "{}", full.stderr);
 }
 
 #[test]
@@ -432,6 +432,25 @@ fn what_does_not_fit_is_refused_before_it_begins() {
     let over = cp(&host, text(&large), "box:large");
     assert_eq!(over.code, 5, "{over:?}");
     assert!(over.stderr.contains("limit of 1MiB"), "{over:?}");
+    // What a broken-off upload left gives way to the next one.
+    let part = host.scratch().join("part");
+    random(&part, 700 << 10);
+    let put = format!(
+        "{}/api/v1/workloads/box/files?path=cut&size=800000",
+        host.url()
+    );
+    let ran = Command::new("curl")
+        .args(["-sS", "--fail-with-body", "-T", text(&part), &put])
+        .args(["-H", &format!("Authorization: Bearer {}", host.token())])
+        .args(["-H", "Idempotency-Key: cut"])
+        .output()
+        .unwrap();
+    assert_eq!(
+        String::from_utf8_lossy(&ran.stdout),
+        format!(r#"{{"arrived":{}}}"#, 700 << 10),
+        "{ran:?}"
+    );
+    assert_eq!(cp(&host, text(&part), "box:whole").code, 0);
     // As large as a file may be: sparse, so that it takes nothing here.
     run(&host, "free", &["sleep", "1000"]);
     File::create(&large).unwrap().set_len(1 << 43).unwrap();

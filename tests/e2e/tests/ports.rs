@@ -119,21 +119,18 @@ fn noise(count: usize) -> Vec<u8> {
     bytes
 }
 
+/// Python's usual server of files. Its own queue takes five connections, and who comes then waits for seconds.
+const FILES: &str = r#"
+import os, http.server
+http.server.ThreadingHTTPServer.request_queue_size = 128
+http.server.test(http.server.SimpleHTTPRequestHandler, http.server.ThreadingHTTPServer,
+                 port=int(os.environ["PORT_HTTP"]), bind="127.0.0.1")
+"#;
+
 #[test]
 fn a_file_of_32_mib_comes_whole_through_the_forward_and_the_preview() {
     let host = Host::start();
-    run(
-        &host,
-        "web",
-        &[
-            "python3",
-            "-m",
-            "http.server",
-            "--bind",
-            "127.0.0.1",
-            "$(PORT_HTTP)",
-        ],
-    );
+    run(&host, "web", &["python3", "-c", FILES]);
     let noise = noise(32 << 20);
     std::fs::write(workspace(&host, "web").join("noise"), &noise).unwrap();
     let path = "/api/v1/workloads/web/preview/http/noise";

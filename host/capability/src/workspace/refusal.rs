@@ -45,7 +45,9 @@ pub(super) fn refused(path: &str, error: &io::Error) -> Error {
         ),
         Errno::NOTEMPTY => Error::conflict(
             "folder-not-empty",
-            format!("the folder `{shown}` is not empty: empty it first, or remove it recursively"),
+            format!(
+                "the folder `{shown}` is not empty: empty it first, or remove all of it (`--recursive`, over the API `recursive=true`)"
+            ),
         ),
         _ => return fault::storage("reach", Path::new(&shown), error),
     };
@@ -107,7 +109,7 @@ pub(super) fn taken(path: &str) -> Error {
     Error::conflict(
         "file-in-the-way",
         format!(
-            "there is something at `{}` already: remove it, choose another path, or have a file replaced (`replace`)",
+            "there is something at `{}` already: remove it, choose another path, or have a file replaced (`--replace`, over the API `replace=true`)",
             shown(path)
         ),
     )

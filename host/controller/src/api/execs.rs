@@ -20,6 +20,7 @@ use super::problem::Problem;
 use super::reach::{Reached, reach};
 use super::target::Target;
 use super::{Api, shorten};
+use crate::workload::admit::reserved;
 
 /// The largest program with its arguments and variables, in bytes.
 const MAX_BYTES: usize = 128 * 1024;
@@ -265,6 +266,9 @@ fn check(spec: &ExecSpec) -> Result<(), Error> {
         );
         return refuse("invalid-variable", "/env", &message);
     }
+    if let Some(reserved) = spec.env.keys().find_map(|name| reserved(name)) {
+        return Err(reserved.with("pointer", "/env"));
+    }
     if spec
         .terminal
         .is_some_and(|size| size.columns == 0 || size.rows == 0)
@@ -279,7 +283,7 @@ fn check(spec: &ExecSpec) -> Result<(), Error> {
         return refuse(
             "invalid-timeout",
             "/timeout_ms",
-            "a program cannot end before it began: leave `timeout_ms` out for no limit",
+            "a program cannot end before it began: give it more time, or leave the limit out for none",
         );
     }
     let variables = spec
@@ -322,6 +326,10 @@ mod tests {
             (
                 json!({"command": ["a"], "env": {"A": "\u{0}"}}),
                 "invalid-variable",
+            ),
+            (
+                json!({"command": ["a"], "env": {"PORT_HTTP": "1"}}),
+                "reserved-env-name",
             ),
             (
                 json!({"command": ["a"], "terminal": {"columns": 0, "rows": 1}}),

@@ -89,7 +89,7 @@ fn ended(error: Error) -> Error {
     if error.kind == ErrorKind::NotFound {
         return Error::conflict(
             "not-running",
-            "it has just ended: start it with `fleet-host workload start`",
+            "it has just ended: start it with `fleet-host workload start NAME`",
         );
     }
     error

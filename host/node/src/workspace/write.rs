@@ -7,8 +7,9 @@ use std::io;
 use std::sync::Arc;
 
 use fleet_capability::workspace::{Incoming, Progress, Reserve};
-use fleet_model::Error;
 use fleet_model::file::Upload;
+use fleet_model::quantity::Size;
+use fleet_model::{Error, WorkloadId};
 use fleet_protocol::bulk::{BulkStream, Pending};
 use fleet_protocol::file::Reply;
 
@@ -78,9 +79,9 @@ async fn begin(context: &Arc<Context>, found: Found, upload: Upload) -> Result<I
         disk,
     } = found;
     if let Some(disk) = disk {
-        let used = context.files.usage(workload).await?.limited_bytes();
         // What has arrived is among what is used.
-        limit::check(disk, used, upload.size.saturating_sub(upload.offset))?;
+        let more = upload.size.saturating_sub(upload.offset);
+        fit(context, workload, disk, more, &upload.key).await?;
     }
     let key = upload.key.clone();
     let hash = context.hashes.take(workload, &key);
@@ -90,6 +91,28 @@ async fn begin(context: &Arc<Context>, found: Found, upload: Upload) -> Result<I
         context.hashes.keep(workload, key, hash);
     }
     begun
+}
+
+/// Makes sure that an upload fits into what its workload may have. What broken-off ones left goes first.
+async fn fit(
+    context: &Context,
+    workload: WorkloadId,
+    disk: Size,
+    more: u64,
+    key: &str,
+) -> Result<(), Error> {
+    let used = context.files.usage(workload).await?.limited_bytes();
+    let Err(refused) = limit::check(disk, used, more) else {
+        return Ok(());
+    };
+    let (tree, key) = (context.files.tree(workload).await?, key.to_owned());
+    let removed = blocking(move || tree.remove_other_uploads(&key)).await?;
+    if removed == 0 {
+        return Err(refused);
+    }
+    tracing::info!(%workload, removed, "removed broken-off uploads to make room for another");
+    let used = context.files.usage(workload).await?.limited_bytes();
+    limit::check(disk, used, more)
 }
 
 /// Writes frame by frame; an empty one is the last.

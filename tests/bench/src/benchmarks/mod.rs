@@ -2,6 +2,8 @@
 
 mod call;
 mod crowd;
+mod flow;
+mod followers;
 mod idle;
 mod import;
 mod payload;
@@ -25,7 +27,7 @@ struct Benchmark {
 }
 
 /// All of them.
-const BENCHMARKS: [Benchmark; 6] = [
+const BENCHMARKS: [Benchmark; 8] = [
     Benchmark {
         id: "P1",
         about: "a backend call",
@@ -55,6 +57,16 @@ const BENCHMARKS: [Benchmark; 6] = [
         id: "P15",
         about: "idle memory and size",
         run: idle::run,
+    },
+    Benchmark {
+        id: "P16",
+        about: "bytes out of a workload and into it",
+        run: flow::run,
+    },
+    Benchmark {
+        id: "P16",
+        about: "many followers of one log",
+        run: followers::run,
     },
 ];
 
@@ -113,7 +125,8 @@ impl Bench {
 /// When a benchmark cannot be run; what was measured before is written all the same.
 pub(crate) fn run(mut options: Options) -> Result<()> {
     if let Some(unknown) = options.only.iter().find(|id| !is_known(id)) {
-        let known: Vec<&str> = BENCHMARKS.iter().map(|benchmark| benchmark.id).collect();
+        let mut known: Vec<&str> = BENCHMARKS.iter().map(|benchmark| benchmark.id).collect();
+        known.dedup();
         return Err(format!(
             "there is no benchmark `{unknown}`; there are {}",
             known.join(", ")

@@ -3,3 +3,4 @@
 pub(crate) mod bare;
 pub(crate) mod engine;
 pub(crate) mod spawn;
+pub(crate) mod websocket;

@@ -35,6 +35,7 @@ pub(crate) struct HostFolder {
 /// A host that is ready.
 pub(crate) struct RunningHost {
     process: Owned,
+    binary: PathBuf,
     data: PathBuf,
     address: SocketAddr,
     /// Seconds from the start of the process until `/ready` answered 200.
@@ -75,6 +76,7 @@ impl HostFolder {
         Ok(RunningHost {
             ready_after: began.elapsed().as_secs_f64(),
             process,
+            binary: self.binary.clone(),
             data: self.data.clone(),
             address,
         })
@@ -101,6 +103,15 @@ impl RunningHost {
         let mut options = ClientOptions::new(format!("http://{}", self.address));
         options.token = Some(token.trim().to_owned());
         Ok(Client::new(options)?)
+    }
+
+    /// The command line of one who may do everything.
+    pub(crate) fn command(&self) -> Command {
+        let mut command = Command::new(&self.binary);
+        command
+            .env("FLEET_SERVER", format!("http://{}", self.address))
+            .env("FLEET_DATA", &self.data);
+        command
     }
 
     /// Stops it in order; what it started goes on.

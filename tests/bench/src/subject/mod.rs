@@ -3,4 +3,5 @@
 pub(crate) mod copies;
 pub(crate) mod host;
 pub(crate) mod plugins;
+pub(crate) mod running;
 pub(crate) mod workload;

@@ -516,6 +516,32 @@ fn old_uploads_are_removed_and_those_that_are_sent_are_not() {
 }
 
 #[test]
+fn room_is_made_of_broken_off_uploads_but_for_ones_own_and_those_that_are_sent() {
+    let (_folder, workspaces, _) = workspaces();
+    let content = bytes(100);
+    assert_eq!(tree(&workspaces).remove_other_uploads("own").unwrap(), 0);
+    for key in ["own", "cut", "sent"] {
+        send(
+            &workspaces,
+            &upload("a", key, &content),
+            &content[..10],
+            None,
+        )
+        .unwrap();
+    }
+    let sent = Upload {
+        offset: 10,
+        ..upload("a", "sent", &content)
+    };
+    let sending = tree(&workspaces).receive(sent, NO_RESERVE, None).unwrap();
+    assert_eq!(tree(&workspaces).remove_other_uploads("own").unwrap(), 1);
+    let arrived = |key| tree(&workspaces).arrived(key).unwrap();
+    assert_eq!((arrived("own"), arrived("cut")), (10, 0));
+    drop(sending);
+    assert_eq!(arrived("sent"), 10);
+}
+
+#[test]
 fn an_upload_whose_workload_is_removed_fails_and_leaves_nothing() {
     let (_folder, workspaces, _) = workspaces();
     let content = bytes(100);

@@ -46,7 +46,7 @@ impl Staging {
         static NEXT: AtomicU64 = AtomicU64::new(0);
         let keyed = !key.is_empty();
         let stem = if keyed {
-            hex(&Sha256::digest(key))
+            stem(key)
         } else {
             format!("once-{}", NEXT.fetch_add(1, Ordering::Relaxed))
         };
@@ -181,6 +181,11 @@ fn folder(tree: &Tree) -> io::Result<OwnedFd> {
         Err(error) => return Err(error.into()),
     }
     Ok(openat(tree.folder(), UPLOADS, FOLDER, Mode::empty())?)
+}
+
+/// What the names of an upload's files begin with.
+pub(super) fn stem(key: &str) -> String {
+    hex(&Sha256::digest(key))
 }
 
 /// Whether this process has the file to itself; it has it until it closes it.

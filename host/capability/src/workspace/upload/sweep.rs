@@ -11,22 +11,39 @@ use rustix::io::Errno;
 
 use super::super::refusal::refused;
 use super::super::tree::{FOLDER, Tree};
-use super::staging::{PART, UPLOADS, is_locked};
+use super::staging::{PART, UPLOADS, is_locked, stem};
 
 impl Tree {
+    /// Removes all uploads but those that are being sent now and the one with this key, so that another
+    /// one has room; answers how many. Who goes on with one of them begins it anew. Blocks on the disk.
+    ///
+    /// # Errors
+    /// Where the disk refuses.
+    pub fn remove_other_uploads(&self, key: &str) -> Result<usize, Error> {
+        self.remove_uploads(Some(&stem(key)), |_| true)
+    }
+
     /// Removes uploads of which nothing has arrived since this Unix time, but for those that are being
     /// sent now, and answers how many. Blocks on the disk.
     ///
     /// # Errors
     /// Where the disk refuses.
     pub fn remove_uploads_before(&self, before_ms: u64) -> Result<usize, Error> {
+        let before = UNIX_EPOCH + Duration::from_millis(before_ms);
+        self.remove_uploads(None, |newest| newest < Some(before))
+    }
+
+    fn remove_uploads(
+        &self,
+        spared: Option<&str>,
+        goes: impl Fn(Option<SystemTime>) -> bool,
+    ) -> Result<usize, Error> {
         let folder = match openat(self.folder(), UPLOADS, FOLDER, Mode::empty()) {
             Ok(folder) => folder,
             Err(Errno::NOENT) => return Ok(0),
             Err(error) => return Err(refused(UPLOADS, &error.into())),
         };
-        let swept = sweep(&folder, UNIX_EPOCH + Duration::from_millis(before_ms));
-        swept.map_err(|error| refused(UPLOADS, &error))
+        sweep(&folder, spared, goes).map_err(|error| refused(UPLOADS, &error))
     }
 }
 
@@ -38,7 +55,11 @@ struct Group {
     is_being_sent: bool,
 }
 
-fn sweep(folder: &OwnedFd, before: SystemTime) -> std::io::Result<usize> {
+fn sweep(
+    folder: &OwnedFd,
+    spared: Option<&str>,
+    goes: impl Fn(Option<SystemTime>) -> bool,
+) -> std::io::Result<usize> {
     let mut groups: BTreeMap<String, Group> = BTreeMap::new();
     for entry in Dir::read_from(folder)? {
         let entry = entry?;
@@ -60,7 +81,9 @@ fn sweep(folder: &OwnedFd, before: SystemTime) -> std::io::Result<usize> {
         group.is_being_sent |= kind == PART && !is_locked(&file)?;
         group.names.push(name.to_owned());
     }
-    groups.retain(|_, group| !group.is_being_sent && group.newest < Some(before));
+    groups.retain(|stem, group| {
+        !group.is_being_sent && Some(stem.as_str()) != spared && goes(group.newest)
+    });
     for name in groups.values().flat_map(|group| &group.names) {
         match unlinkat(folder.as_fd(), name.as_str(), AtFlags::empty()) {
             Ok(()) | Err(Errno::NOENT) => {}

@@ -17,6 +17,8 @@ mod secrets;
 mod sizes;
 mod words;
 
+pub(crate) use words::reserved;
+
 use fleet_model::Error;
 use fleet_model::workload::WorkloadSpec;
 

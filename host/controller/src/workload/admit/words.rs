@@ -62,6 +62,11 @@ fn variable(name: &str) -> Option<Error> {
             ),
         ));
     }
+    reserved(name)
+}
+
+/// Why a program cannot be given a variable of this name: it is the host's own.
+pub(crate) fn reserved(name: &str) -> Option<Error> {
     let reserved = RESERVED
         .into_iter()
         .find(|prefix| name.starts_with(prefix))?;

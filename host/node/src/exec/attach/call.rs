@@ -21,15 +21,15 @@ pub(super) async fn call(
     loop {
         tokio::select! {
             Ok(()) = size.changed() => {
-                let Some(size) = *size.borrow_and_update() else { continue };
+                let (number, Some(size)) = *size.borrow_and_update() else { continue };
                 let resized = beside
                     .driver
                     .resize_exec(&beside.at.item, &beside.handle, beside.known()?, size)
                     .await;
                 match resized {
                     Err(error) if error.kind != ErrorKind::NotFound => return Err(error),
-                    _ => {}
-                }
+                    _ => desk.sized.send_replace(number),
+                };
             }
             Some(signal) = signals.recv() => {
                 let call = format!("attached:{:032x}", beside.context.entropy.bits());

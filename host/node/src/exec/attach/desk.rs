@@ -21,8 +21,10 @@ pub(super) struct Desk {
     pub(super) taken: watch::Sender<u64>,
     /// Output up to here was seen.
     pub(super) seen: watch::Sender<u64>,
-    /// The terminal's newest size.
-    pub(super) size: watch::Sender<Option<TerminalSize>>,
+    /// The terminal's newest size, and which one of those that came it is.
+    pub(super) size: watch::Sender<(u64, Option<TerminalSize>)>,
+    /// The backend was told the size of this number.
+    pub(super) sized: watch::Sender<u64>,
     signals: mpsc::Sender<&'static str>,
 }
 
@@ -35,7 +37,8 @@ impl Desk {
             came: Notify::new(),
             taken: watch::Sender::new(taken),
             seen: watch::Sender::new(after),
-            size: watch::Sender::new(None),
+            size: watch::Sender::new((0, None)),
+            sized: watch::Sender::new(0),
             signals,
         };
         (desk, to_send)
@@ -58,9 +61,25 @@ impl Desk {
         self.came.notify_one();
     }
 
-    /// What to give next. Taking it out is the last thing this does.
+    /// The terminal has another size.
+    pub(super) fn resize(&self, size: TerminalSize) {
+        self.size.send_modify(|(number, newest)| {
+            *number += 1;
+            *newest = Some(size);
+        });
+    }
+
+    /// What to give next. What is typed after a change of the size is for a program that knows it, so it
+    /// waits for that. Taking it out is the last thing this does.
     pub(super) async fn next(&self) -> Piece {
         loop {
+            let newest = self.size.borrow().0;
+            // This keeps the other end.
+            let _ = self
+                .sized
+                .subscribe()
+                .wait_for(|told| *told >= newest)
+                .await;
             let piece = self.lock().next();
             match piece {
                 Some(piece) => return piece,
@@ -94,5 +113,27 @@ impl Desk {
 
     fn lock(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use futures::FutureExt as _;
+
+    use super::*;
+
+    #[tokio::test]
+    async fn what_is_typed_waits_until_the_size_before_it_is_known() {
+        let (desk, _signals) = Desk::new(0, 0);
+        let size = |columns| TerminalSize { columns, rows: 24 };
+        desk.put(0, &Bytes::from_static(b"ls")).unwrap();
+        desk.resize(size(80));
+        desk.resize(size(81));
+        assert!(desk.next().now_or_never().is_none());
+        desk.sized.send_replace(1);
+        assert!(desk.next().now_or_never().is_none());
+        desk.sized.send_replace(2);
+        let piece = desk.next().now_or_never();
+        assert!(matches!(piece, Some(Piece::Bytes(0, _))), "{piece:?}");
     }
 }

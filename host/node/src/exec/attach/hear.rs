@@ -34,7 +34,7 @@ pub(super) async fn hear(
                         "the program has no terminal whose size could change: begin it with one (`-t`)",
                     ));
                 }
-                desk.size.send_replace(Some(size));
+                desk.resize(size);
             }
             Inward::Signal(text) => desk.signal(signal::named(&text)?)?,
         }

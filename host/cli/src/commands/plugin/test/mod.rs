@@ -68,10 +68,20 @@ async fn tested(args: &TestArgs, context: &mut Context) -> Result<(), Failure> {
         context.output.text(&view::about(kit.about()))?;
     }
     let progress = Progress::begin("running the cases");
-    let report = kit.run(stop).await;
+    let mut is_cut_off = false;
+    let report = kit
+        .run(async {
+            stop.await;
+            is_cut_off = true;
+        })
+        .await;
     drop(progress);
     context.output.answer(&report, || view::people(&report))?;
-    verdict(&report)
+    verdict(&report)?;
+    if is_cut_off {
+        return Err(Failure::failed("interrupted: not all cases were played"));
+    }
+    Ok(())
 }
 
 fn options(args: &TestArgs, environment: &Environment) -> KitOptions {

@@ -59,15 +59,16 @@ pub(super) async fn stand_for(
                 Input::Keys => "\r\n",
                 Input::Stream | Input::None => "",
             };
-            output.error_bytes(
+            let told = output.error_bytes(
                 format!(
                     "{line}left running; come back with `fleet-host workload attach {} --after {after}`\n",
                     exec.id
                 )
                 .as_bytes(),
-            )?;
+            );
             match code {
-                0 => Ok(()),
+                0 => told,
+                // A terminal that is gone shows nothing any more.
                 code => Err(Failure::told(Exit::Failed).coded(code)),
             }
         }

@@ -131,6 +131,8 @@ impl Talk {
                     }
                     // As the program's own pipe would have it.
                     Printed::Closed => attachment.signal("PIPE"),
+                    // Nobody looks at it any more.
+                    Printed::Failed(_) if self.passed == Passed::Keys => return Ok(self.left(HANGUP)),
                     Printed::Failed(error) => return Err(Failure::io("cannot write the output", &error)),
                 },
                 typed = next(&mut self.input), if wants_input => match typed {

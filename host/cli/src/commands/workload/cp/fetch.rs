@@ -36,6 +36,14 @@ impl Copy<'_> {
 
     /// Fetches a file to standard output, byte for byte.
     pub(super) async fn fetch_to_output(&mut self, name: &str, path: &str) -> Result<(), Failure> {
+        let entry = self.client.stat_file(name, path, Links::Follow).await?;
+        if entry.kind == FileKind::Folder {
+            let message =
+                format!("`{name}:{path}` is a folder, and standard output takes one file");
+            return Err(Failure::usage(message).help(
+                "name a file in it, or copy it to a folder of this machine with --recursive",
+            ));
+        }
         let mut download = self.client.read_file(name, path);
         let mut is_printed = false;
         while let Some(piece) = download.next().await? {

@@ -137,8 +137,11 @@ pub(super) fn cannot(doing: &str, path: &Path, error: &io::Error) -> Failure {
 }
 
 fn no_file(path: &Path) -> Failure {
-    Failure::new(Exit::Refused, format!("{} is no file", path.display()))
-        .help("name a file, or - with a pipe")
+    Failure::new(
+        Exit::Refused,
+        format!("{} is a folder, a pipe or a device", path.display()),
+    )
+    .help("name a file; a pipe is read and written through -, as in `cp - web:a < PIPE`")
 }
 
 #[cfg(test)]

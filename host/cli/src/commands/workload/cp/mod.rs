@@ -71,12 +71,20 @@ pub(crate) async fn run(args: CpArgs, context: &mut Context) -> Result<(), Failu
         }
         (Side::Workload { name, path, .. }, Side::Standard) => {
             // The answer is the file.
+            if args.recursive {
+                return Err(Failure::usage("a folder does not go to standard output")
+                    .help("name a folder of this machine, or one file without --recursive"));
+            }
             return copy.fetch_to_output(name, path).await;
         }
         (Side::Workload { name, path, .. }, Side::Local(target)) => {
             copy.fetch(name, path, target).await?;
         }
         (Side::Standard, Side::Workload { name, path, shape }) => {
+            if args.recursive {
+                return Err(Failure::usage("no folder comes from standard input")
+                    .help("name a folder of this machine, or leave --recursive out"));
+            }
             copy.send_input(name, path, *shape).await?;
         }
         (Side::Local(source), Side::Workload { name, path, shape }) => {
