@@ -22,7 +22,7 @@ use crate::subject::running::{printed, running};
 
 const FLOOR: &str = "bare WebSocket";
 /// 70 % of the floor's throughput.
-const TIMES_FLOOR: f64 = 1.0 / 0.7;
+const TIMES_FLOOR: f64 = 1.43;
 /// How much more the host may hold while bytes flow than before.
 const HOLDS_BYTES: f64 = 16e6;
 /// The workload that is asked.
@@ -159,7 +159,7 @@ fn log(flow: &Flow<'_>, client: &Client, bytes: u64) -> Result<Vec<Finding>> {
     let program = format!("yes {line} | head -c {bytes}");
     let spec = json!({
         "name": "log", "command": ["/bin/sh", "-c", program], "restart": "never",
-        "limits": { "log": bytes.saturating_mul(2) },
+        "limits": { "log": format!("{}MiB", bytes >> 19) },
     });
     flow.bench.runtime.block_on(printed(client, spec))?;
     let file = flow.root.join("log");
