@@ -157,7 +157,9 @@ pub(crate) fn while_there<T>(group: &Path, work: impl Fn() -> io::Result<T>) -> 
     let mut tries = 0;
     loop {
         let done = work();
-        if group.exists() || tries == TRIES {
+        // It may have gone in the middle of the work and be there again, made by a third one.
+        let went = done.as_ref().is_err_and(is_gone);
+        if tries == TRIES || (group.exists() && !went) {
             return done;
         }
         tries += 1;
@@ -347,6 +349,23 @@ mod tests {
             shims: tag.join("shims"),
         };
         (base, placement)
+    }
+
+    #[test]
+    fn what_was_removed_and_made_again_meanwhile_is_tried_again() {
+        let group = tempfile::tempdir().unwrap();
+        let tries = std::cell::Cell::new(0);
+        let work = || {
+            tries.set(tries.get() + 1);
+            match tries.get() {
+                1 => Err(Errno::NODEV.into()),
+                _ => Ok(()),
+            }
+        };
+        while_there(group.path(), work).unwrap();
+        assert_eq!(tries.get(), 2);
+        let refused = || Err::<(), _>(Errno::PERM.into());
+        while_there(group.path(), refused).unwrap_err();
     }
 
     #[test]
