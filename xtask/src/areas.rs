@@ -3,9 +3,9 @@
 use crate::build::{COMPONENT_TARGET, components, components_here};
 use crate::say;
 use crate::slow::{TestTime, from_junit, from_libtest};
-use crate::test::{Area, Needs, Session, Stop};
+use crate::test::{Area, Missing, Needs, Session, Stop};
 use crate::workspace::{Workspace, on_path, output, run};
-use crate::{bench, generate, tools};
+use crate::{bench, engine, generate, tools};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -63,6 +63,8 @@ pub(crate) const AREAS: [Area; 8] = [
 ];
 
 const END_TO_END: &str = "fleet-e2e";
+
+const INVENTED_RUNTIME: &str = "fleet-test-berth";
 
 /// The flags of a host that is only a node.
 const NODE_ONLY: [&str; 5] = [
@@ -152,6 +154,7 @@ fn deny(session: &mut Session<'_>) -> Result<(), Stop> {
 
 fn unit(session: &mut Session<'_>) -> Result<(), Stop> {
     tools::system_packages("unit", session.missing)?;
+    engine::provide(session.missing)?;
     let selection = ["--workspace", "--exclude", END_TO_END];
     run_tests(session, &selection)?;
     run(&mut components_here(session.workspace, "test"))?;
@@ -163,6 +166,11 @@ fn unit(session: &mut Session<'_>) -> Result<(), Stop> {
 
 fn end_to_end(session: &mut Session<'_>) -> Result<(), Stop> {
     tools::system_packages("e2e", session.missing)?;
+    engine::provide(session.missing)?;
+    // A server that tests start; cargo builds no other package's programs for them.
+    run(&mut session
+        .workspace
+        .cargo(["build", "--release", "-p", INVENTED_RUNTIME]))?;
     run_tests(session, &["-p", END_TO_END])
 }
 
@@ -170,10 +178,11 @@ fn end_to_end(session: &mut Session<'_>) -> Result<(), Stop> {
 /// and notes how long each took. Either prints its usual closing lines.
 fn run_tests(session: &mut Session<'_>, selection: &[&str]) -> Result<(), Stop> {
     let workspace = session.workspace;
+    let missing = session.missing;
     let (times, result) = if on_path("cargo-nextest").is_some() {
-        with_nextest(workspace, selection)
+        with_nextest(workspace, missing, selection)
     } else {
-        with_cargo_test(workspace, selection)?
+        with_cargo_test(workspace, missing, selection)?
     };
     session.times.extend(times);
     Ok(result?)
@@ -182,10 +191,11 @@ fn run_tests(session: &mut Session<'_>, selection: &[&str]) -> Result<(), Stop> 
 /// The tests' times, and whether all passed.
 type Tested = (Vec<TestTime>, Result<(), String>);
 
-fn with_nextest(workspace: &Workspace, selection: &[&str]) -> Tested {
+fn with_nextest(workspace: &Workspace, missing: Missing, selection: &[&str]) -> Tested {
     let report = workspace.root.join("target/nextest/ci/junit.xml");
     let _ = fs::remove_file(&report);
     let mut command = workspace.cargo(["nextest", "run", "--release", "--profile", "ci"]);
+    engine::describe(workspace, missing, &mut command);
     let result = run(test_environment(workspace, &mut command)
         .args(selection)
         .arg("--no-tests=pass"));
@@ -193,8 +203,13 @@ fn with_nextest(workspace: &Workspace, selection: &[&str]) -> Tested {
     (times.unwrap_or_default(), result)
 }
 
-fn with_cargo_test(workspace: &Workspace, selection: &[&str]) -> Result<Tested, String> {
+fn with_cargo_test(
+    workspace: &Workspace,
+    missing: Missing,
+    selection: &[&str],
+) -> Result<Tested, String> {
     let mut command = workspace.cargo(["test", "--release", "--no-fail-fast"]);
+    engine::describe(workspace, missing, &mut command);
     let mut child = test_environment(workspace, &mut command)
         .args(selection)
         .arg("--tests")
@@ -235,4 +250,5 @@ pub(crate) fn test_environment<'command>(
         .env("FLEET_HOST_BIN", workspace.host_binary())
         .env("FLEET_PLUGINS_DIR", workspace.plugins())
         .env("FLEET_EXAMPLES_DIR", workspace.examples())
+        .env("FLEET_TEST_PLUGINS_DIR", workspace.test_plugins())
 }

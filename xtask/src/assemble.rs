@@ -1,4 +1,5 @@
-//! Puts the built components where a host looks for them: `NAME.wasm` beside `NAME.toml`.
+//! Puts the built components where a host looks for them: `NAME.wasm` beside `NAME.toml`, and
+//! `NAME.policy.toml` where it uses an endpoint.
 //!
 //! A running host may watch these folders, so a file appears under its name complete or not at
 //! all, and one that did not change is left alone.
@@ -10,6 +11,12 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
+
+/// Where the policies of endpoints are, each under the name of the plugin it is for.
+const POLICIES: &str = "policies";
+
+/// Where the runtimes are that were invented for tests.
+const RUNTIMES: &str = "tests/runtimes";
 
 /// What a plugins folder shall hold: file name to the file it is copied from.
 type Files = BTreeMap<String, PathBuf>;
@@ -23,7 +30,35 @@ pub(crate) fn assemble(workspace: &Workspace) -> Result<(), String> {
     synchronise(workspace, &workspace.plugins(), &shipped)?;
     let mut examples = Files::new();
     collect(workspace, "plugins/examples", &mut examples)?;
-    synchronise(workspace, &workspace.examples(), &examples)
+    synchronise(workspace, &workspace.examples(), &examples)?;
+    let mut runtimes = Files::new();
+    collect_runtimes(workspace, &mut runtimes)?;
+    synchronise(workspace, &workspace.test_plugins(), &runtimes)
+}
+
+/// Adds the plugins of the runtimes that were invented for tests, each with its policy.
+fn collect_runtimes(workspace: &Workspace, files: &mut Files) -> Result<(), String> {
+    let built = components_target(workspace)
+        .join(COMPONENT_TARGET)
+        .join("release");
+    for name in entries(&workspace.root.join(RUNTIMES))? {
+        let folder = format!("{RUNTIMES}/{name}");
+        if !workspace.root.join(&folder).is_dir() {
+            continue;
+        }
+        let crate_file = format!("{folder}/plugin/Cargo.toml");
+        let package = toml_string(&workspace.read(&crate_file)?, "package", "name")
+            .ok_or_else(|| format!("{crate_file} names no package"))?;
+        files.insert(format!("{name}.wasm"), built.join(wasm_file(&package)));
+        for (file, place) in [
+            (format!("{name}.toml"), "plugin/"),
+            (format!("{name}.policy.toml"), ""),
+        ] {
+            let source = format!("{folder}/{place}{file}");
+            files.insert(file, workspace.root.join(source));
+        }
+    }
+    Ok(())
 }
 
 /// Adds the files of every plugin crate in one folder of the clone, if there is such a folder.
@@ -53,6 +88,10 @@ fn collect(workspace: &Workspace, group: &str, files: &mut Files) -> Result<(), 
             return Err(format!("two plugins are named {name}; one is in {folder}"));
         }
         files.insert(format!("{name}.toml"), manifest);
+        let policy = workspace.root.join(POLICIES).join(format!("{name}.toml"));
+        if policy.is_file() {
+            files.insert(format!("{name}.policy.toml"), policy);
+        }
     }
     Ok(())
 }

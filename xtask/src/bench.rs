@@ -16,7 +16,7 @@ Builds like `cargo xtask build`, and the benchmarks; runs them; writes
 docs/benchmarks.json and docs/benchmarks.md; prints the table. With --only the
 other rows stay as they are.
 
-  --only IDS   these benchmarks: P1, P2, P3, P4, P11, P15, P16
+  --only IDS   these benchmarks: P1, P2, P3, P4, P11, P12, P15, P16
   --rounds N   how often each contestant has its turn (default 9)
   --install    first put missing peers into TARGET/bench/peers, from PyPI and npm
   --quick      a smoke run: 3 rounds, 50 workloads; writes to TARGET/bench only

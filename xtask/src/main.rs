@@ -14,6 +14,7 @@ mod areas;
 mod assemble;
 mod bench;
 mod build;
+mod engine;
 mod generate;
 mod run;
 mod slow;

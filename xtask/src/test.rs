@@ -3,7 +3,7 @@
 use crate::areas::AREAS;
 use crate::slow::{TestTime, slowest};
 use crate::workspace::Workspace;
-use crate::{Command, Failure, build, say};
+use crate::{Command, Failure, build, engine, say};
 use std::fmt;
 use std::time::{Duration, Instant};
 
@@ -98,8 +98,13 @@ fn run(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
         missing,
         times: Vec::new(),
     };
+    engine::forget(workspace);
     let rows = run_areas(&mut session, &only);
     summarise(&rows, session.times);
+    println!(
+        "\n{} tests ran against a real Docker engine",
+        engine::count(workspace)
+    );
     if !rows
         .iter()
         .any(|row| matches!(row.result, Err(Stop::Failed(_))))

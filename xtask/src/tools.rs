@@ -49,20 +49,20 @@ pub(crate) fn system_packages(area: &str, missing: Missing) -> Result<(), Stop> 
                 say(&format!(
                     "installing the system package {name} for area {area}"
                 ));
-                run(Command::new("apt-get").args(["update", "--quiet"]))?;
-                run(Command::new("apt-get")
-                    .args([
-                        "install",
-                        "--yes",
-                        "--quiet",
-                        "--no-install-recommends",
-                        name,
-                    ])
-                    .env("DEBIAN_FRONTEND", "noninteractive"))?;
+                install(&[name])?;
             }
         }
     }
     Ok(())
+}
+
+/// Installs packages of the system.
+pub(crate) fn install(packages: &[&str]) -> Result<(), String> {
+    run(Command::new("apt-get").args(["update", "--quiet"]))?;
+    run(Command::new("apt-get")
+        .args(["install", "--yes", "--quiet", "--no-install-recommends"])
+        .args(packages)
+        .env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
 /// The cargo-deny to use: the pinned one from the tools folder, which is installed first if it

@@ -51,6 +51,11 @@ impl Workspace {
         self.target.join("examples")
     }
 
+    /// The folder with the components of runtimes that were invented for tests.
+    pub(crate) fn test_plugins(&self) -> PathBuf {
+        self.target.join("test-plugins")
+    }
+
     /// `path` as a person in the current folder would type it.
     pub(crate) fn short<'path>(&self, path: &'path Path) -> &'path Path {
         shorten(path, &self.current)

@@ -3,7 +3,8 @@
 //! A plugin never holds a file, a socket or a process. It names one through an import; this crate
 //! does the deed under the operator's rules and hands out [`Source`]s, streams that the host reads
 //! by itself. Here are programs ([`process`]), their captured output ([`log`]), the folders they
-//! work in ([`workspace`]) and the cgroups that hold them ([`cgroup`]).
+//! work in ([`workspace`]), the cgroups that hold them ([`cgroup`]) and services of the machine under a
+//! policy ([`endpoint`]).
 //!
 //! All of it outlives the host: what is true about a process is on disk and in the kernel, never in
 //! this crate's memory, so a host that starts again finds what the one before it left.
@@ -11,6 +12,7 @@
 pub mod boot;
 pub mod cgroup;
 mod durable;
+pub mod endpoint;
 mod fault;
 pub mod input;
 pub mod log;
@@ -18,6 +20,7 @@ mod opening;
 pub mod packets;
 pub mod process;
 mod removal;
+mod ring;
 pub mod secret;
 pub mod source;
 pub mod workspace;

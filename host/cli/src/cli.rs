@@ -115,7 +115,7 @@ mod tests {
     #[test]
     fn the_commands_of_the_manual_are_understood() {
         for line in [
-            "run --plugins p --role all --data d --listen 127.0.0.1:0 --grants g --config c",
+            "run --plugins p --role all --data d --listen 127.0.0.1:0 --grants g --policy-trace t --config c",
             "workload run --name n --backend b --env K=V --env E= --port http --port dns=53 --label a=b --wait -f - -- sh -c x",
             "workload run --from w.toml --secret TOKEN=api-token --file conf/a.toml=./a.toml -- true",
             "workload run --restart on-failure --ttl 1h --cpu 0.5 --memory 64MiB --processes 9 --disk 1G --log 8M -- true",

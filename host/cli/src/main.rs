@@ -25,6 +25,7 @@ mod run;
 mod spec;
 mod suggest;
 mod time;
+mod usual;
 mod workers;
 
 use std::process::ExitCode;

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use fleet_capability::endpoint::{EndpointOptions, Endpoints};
 use fleet_capability::{
     Caller, LocalProcesses, NoSecrets, Options, Processes, Redactor, ShimCommand, Workspaces,
 };
@@ -88,6 +89,12 @@ impl Bench {
             Arc::new(NoSecrets),
             Options::default(),
         )?);
+        let endpoints = Endpoints::open(EndpointOptions::new(
+            &self.folder.join("endpoints"),
+            processes.workspaces().clone(),
+            setup.clock.clone(),
+            setup.entropy.clone(),
+        ))?;
         let plugins = PluginHost::open(PluginHostOptions {
             folder: setup.plugins(),
             data: setup.root.path().join("data"),
@@ -98,6 +105,7 @@ impl Bench {
             settings: Default::default(),
             compile: setup.compile.clone(),
             processes: processes.clone(),
+            endpoints: Some(endpoints),
             redactor: Redactor::default(),
             clock: setup.clock.clone(),
             node_name: "conformance".to_owned(),

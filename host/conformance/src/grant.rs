@@ -1,16 +1,20 @@
 //! What the component is granted where no file says it: what its manifest asks for.
 
-use fleet_plugin::default_grants;
 use fleet_plugin::manifest::Manifest;
+use fleet_plugin::{Usual, default_grants};
 
 /// The launcher that stands for whichever are granted.
 const ANY_PROGRAM: &str = "dev";
 
 /// The text of a grants file that gives a plugin all it asks for. A launcher starts any program; for
-/// `"*"` there is the launcher `dev`.
-pub(crate) fn all_it_asks(manifest: &Manifest) -> String {
+/// `"*"` there is the launcher `dev`. An endpoint is where it usually is.
+pub(crate) fn all_it_asks(manifest: &Manifest, usual: &[Usual]) -> String {
     let name = &manifest.name;
-    let mut text = default_grants(std::slice::from_ref(manifest), std::slice::from_ref(name));
+    let mut text = default_grants(
+        std::slice::from_ref(manifest),
+        std::slice::from_ref(name),
+        usual,
+    );
     let launchers = &manifest.requests.process.launchers;
     let has_it = launchers
         .named()
@@ -56,7 +60,7 @@ mod tests {
             ),
         ] {
             let manifest = Manifest::parse("p.toml", &format!("{head}{asks}")).unwrap();
-            let grants = Grants::parse("grants.toml", &all_it_asks(&manifest)).unwrap();
+            let grants = Grants::parse("grants.toml", &all_it_asks(&manifest, &[])).unwrap();
             assert_eq!(grants.summary(), [want], "{asks}");
         }
     }

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fleet_capability::ShimCommand;
 use fleet_model::Error;
-use fleet_plugin::CompileCommand;
+use fleet_plugin::{CompileCommand, Usual};
 use fleet_seam::{Clock, Entropy};
 use futures::FutureExt;
 use tokio::sync::{Semaphore, watch};
@@ -28,6 +28,8 @@ pub struct KitOptions {
     pub file: PathBuf,
     /// A grants file; without one, what the manifest asks for is granted.
     pub grants: Option<PathBuf>,
+    /// Where the endpoints are that it may ask for, where no file says it.
+    pub usual: Vec<Usual>,
     /// Which cases: a part of a name, or a pattern with `*` and `?`; all without one.
     pub pattern: Option<String>,
     /// Where compiled forms are kept; without a place, in the temporary folder.

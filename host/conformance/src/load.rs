@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use fleet_model::{Error, Name};
 use fleet_plugin::manifest::Manifest;
-use fleet_plugin::{Grants, manifests};
+use fleet_plugin::{Grants, Usual, manifests};
 
 use crate::ability::Abilities;
 use crate::bench::{Bench, Setup};
@@ -34,7 +34,12 @@ pub(crate) async fn load(options: KitOptions) -> Result<Loaded, Error> {
     let plugins = root.path().join("plugins");
     copy(&options.file, &plugins)?;
     let manifest = manifests(&plugins)?.into_iter().next();
-    let (grants, grants_path) = granted(options.grants.as_deref(), manifest.as_ref(), root.path())?;
+    let (grants, grants_path) = granted(
+        options.grants.as_deref(),
+        manifest.as_ref(),
+        &options.usual,
+        root.path(),
+    )?;
     let name = match &manifest {
         Some(manifest) => manifest.name.clone(),
         None => unnamed()?,
@@ -85,20 +90,22 @@ pub(crate) async fn load(options: KitOptions) -> Result<Loaded, Error> {
 fn granted(
     named: Option<&Path>,
     manifest: Option<&Manifest>,
+    usual: &[Usual],
     root: &Path,
 ) -> Result<(Grants, PathBuf), Error> {
     if let Some(file) = named {
         return Ok((Grants::read(file)?, file.to_owned()));
     }
     let file = root.join("grants.toml");
-    let text = manifest.map(grant::all_it_asks).unwrap_or_default();
+    let text = manifest.map(|manifest| grant::all_it_asks(manifest, usual));
+    let text = text.unwrap_or_default();
     std::fs::write(&file, &text)
         .map_err(|error| not_written(&format!("write {}", file.display()), &error))?;
     Ok((Grants::parse(&file.display().to_string(), &text)?, file))
 }
 
-/// Copies `NAME.wasm` and, where there is one, `NAME.toml` into a folder, so that nothing changes under
-/// the cases.
+/// Copies `NAME.wasm` and, where they are, `NAME.toml` and `NAME.policy.toml` into a folder, so that
+/// nothing changes under the cases.
 fn copy(file: &Path, folder: &Path) -> Result<(), Error> {
     let unread = |path: &Path, error: std::io::Error| {
         let message = format!("cannot read {}: {error}", path.display());
@@ -117,10 +124,12 @@ fn copy(file: &Path, folder: &Path) -> Result<(), Error> {
     std::fs::create_dir_all(folder)
         .map_err(|error| not_written(&format!("make {}", folder.display()), &error))?;
     std::fs::copy(file, folder.join(name)).map_err(|error| unread(file, error))?;
-    let manifest = file.with_extension("toml");
-    if manifest.exists() {
-        let copy = folder.join(name).with_extension("toml");
-        std::fs::copy(&manifest, copy).map_err(|error| unread(&manifest, error))?;
+    for extension in ["toml", "policy.toml"] {
+        let beside = file.with_extension(extension);
+        if beside.exists() {
+            let copy = folder.join(name).with_extension(extension);
+            std::fs::copy(&beside, copy).map_err(|error| unread(&beside, error))?;
+        }
     }
     Ok(())
 }

@@ -16,11 +16,11 @@ impl Parts {
 
     /// The workload that plays this.
     pub(crate) fn workload(&self, role: Role) -> Part {
-        let written = self.0.workload.get(&role);
-        written.cloned().unwrap_or_else(|| Part {
-            command: shell(workload_script(role)),
-            ..Part::default()
-        })
+        let mut part = self.0.workload.get(&role).cloned().unwrap_or_default();
+        if part.command.is_empty() {
+            part.command = shell(workload_script(role));
+        }
+        part
     }
 
     /// The program beside a workload that plays this.
@@ -67,7 +67,8 @@ mod tests {
 
     #[test]
     fn a_manifest_casts_its_own_and_a_shell_plays_the_rest() {
-        let text = "[workload.short]\ncommand = [\"true\"]\n[exec.reads]\ncommand = [\"tee\"]";
+        let text = "[workload.short]\ncommand = [\"true\"]\n[workload.fails]\nconfig = { image = \"a\" }\n\
+                    [exec.reads]\ncommand = [\"tee\"]";
         let parts = Parts::new(toml::from_str(text).unwrap());
         assert_eq!(parts.workload(Role::Short).command, ["true"]);
         assert_eq!(parts.workload(Role::Fails).command, ["sh", "-c", "exit 3"]);

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use fleet_capability::ShimCommand;
 use fleet_conformance::{Kit, KitOptions, Outcome, Report};
 use fleet_model::Error;
-use fleet_plugin::CompileCommand;
+use fleet_plugin::{CompileCommand, Usual};
 use fleet_seam::{SystemClock, SystemEntropy};
 use futures::StreamExt;
 use tempfile::TempDir;
@@ -48,6 +48,7 @@ fn options(file: PathBuf) -> KitOptions {
     KitOptions {
         file,
         grants: None,
+        usual: Vec::new(),
         pattern: None,
         cache: Some(cache()),
         shim: ShimCommand {
@@ -157,6 +158,35 @@ async fn native_passes_every_case() {
     assert_eq!(report.plugin.grants.len(), 1);
 }
 
+/// Its containers are no processes of this machine that it has started, and it takes no commands.
+const NOT_FOR_DOCKER: [&str; 8] = [
+    "exec-lost-host",
+    "exec-one-process",
+    "input-once",
+    "input-stopped",
+    "input-taken",
+    "repeat-start-one-process",
+    "runtime-back",
+    "runtime-gone",
+];
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn docker_passes_every_case_that_is_not_beyond_its_nature() {
+    let Some(engine) = fleet_test_engine::Engine::shared() else {
+        return;
+    };
+    let report = tested(KitOptions {
+        usual: vec![Usual {
+            endpoint: "docker".parse().unwrap(),
+            address: engine.address(),
+        }],
+        ..options(plugins().join("docker.wasm"))
+    })
+    .await;
+    assert_eq!(report.failed, 0, "{}", failures(&report));
+    assert_eq!(named(&report, "skipped"), set(&NOT_FOR_DOCKER));
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
 async fn mock_passes_every_case_that_is_not_beyond_its_nature() {
     let report = tested(options(plugins().join("mock.wasm"))).await;
@@ -177,7 +207,7 @@ const BUGS: [(&str, bool, &[&str]); 18] = [
         true,
         &["gone-is-fine", "lost-host-end", "repeat-destroy"],
     ),
-    ("exec-twice", false, &["exec-once"]),
+    ("exec-twice", false, &["exec-lost-host", "exec-once"]),
     ("exit-code", false, &["exit-three", "exit-zero"]),
     ("kill-ignored", false, &["kill-ignores"]),
     ("list-cursor", true, &["list-pages"]),

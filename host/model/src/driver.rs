@@ -72,6 +72,20 @@ pub struct Workload {
     pub labels: BTreeMap<String, String>,
     /// The backend's own part of the spec, valid against its schema.
     pub config: Value,
+    /// Whether it is still to be made.
+    #[serde(default)]
+    pub wanted: Wanted,
+}
+
+/// What a `create` is for.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Wanted {
+    /// To make the workload.
+    #[default]
+    Yes,
+    /// To find what an earlier call may have made, so that it can be removed.
+    No,
 }
 
 /// One named port of a workload.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use fleet_model::driver::Workload;
+use fleet_model::driver::{Wanted, Workload};
 use fleet_model::expand::expand;
 use fleet_model::spec::EnvValue;
 use fleet_model::workload::WorkloadIntent;
@@ -22,6 +22,7 @@ pub(crate) fn workload(
     record: &Record,
     run: &Run,
     intent: &WorkloadIntent,
+    wanted: Wanted,
 ) -> Result<Workload, Error> {
     let id: WorkloadId =
         record
@@ -88,6 +89,7 @@ pub(crate) fn workload(
             .map(|secret| (placeholder(id, secret), secret.clone()))
             .collect(),
         limits: spec.limits.clone(),
+        wanted,
     })
 }
 

@@ -95,6 +95,8 @@ pub enum Shortcoming {
     ExecReads,
     /// To end a program beside a workload by a signal or by `remove`.
     ExecSignals,
+    /// To give the output of a program beside a workload to a host that did not begin it.
+    ExecOutlives,
 }
 
 impl fmt::Display for Role {

@@ -83,6 +83,7 @@ pub(crate) fn scan(folder: &Path) -> Result<Vec<Candidate>, Error> {
         match path.extension().and_then(|extension| extension.to_str()) {
             _ if hidden => {}
             Some("wasm") => candidates.push(Candidate::at(&folder, &path)),
+            Some("toml") if is_policy(&path) => {}
             Some("toml") => manifests.push(path),
             _ => {}
         }
@@ -100,6 +101,11 @@ pub(crate) fn scan(folder: &Path) -> Result<Vec<Candidate>, Error> {
     }
     candidates.sort_by(|a, b| a.file.cmp(&b.file));
     Ok(candidates)
+}
+
+/// Whether it is the policy of an endpoint, which a grant names: `NAME.policy.toml`.
+fn is_policy(path: &Path) -> bool {
+    path.with_extension("").extension() == Some("policy".as_ref())
 }
 
 /// The files whose name another file has as well, each with the reason that names all of them.

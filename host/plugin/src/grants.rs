@@ -4,9 +4,10 @@
 //! plugin too; a `digest` holds it to one component.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use fleet_capability::Launcher;
+use fleet_capability::endpoint::Address;
 use fleet_model::{Error, Name};
 use serde::Deserialize;
 
@@ -33,6 +34,8 @@ pub struct Grant {
     pub clock: bool,
     /// Programs.
     pub process: ProcessGrant,
+    /// HTTP services, by the name the plugin uses.
+    pub endpoint: BTreeMap<Name, EndpointGrant>,
     /// The secrets that the host puts into what it makes.
     pub secrets: Names,
     /// The only component this grant is for.
@@ -47,6 +50,18 @@ pub struct ProcessGrant {
     pub launchers: BTreeMap<Name, Launcher>,
 }
 
+/// Where an endpoint is and what may be asked of it.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct EndpointGrant {
+    /// `unix:///run/x.sock` or `http://127.0.0.1:2375`.
+    pub address: String,
+    /// The policy file; a relative path begins in the folder of the plugins.
+    pub policy: PathBuf,
+    /// The only policy this grant is for.
+    pub policy_digest: Option<Digest>,
+}
+
 /// What no grant on this node can exceed. What it does not mention it does not limit.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -59,6 +74,8 @@ pub struct Ceiling {
     pub clock: Option<bool>,
     /// What may be granted of `process`.
     pub process: Option<ProcessCeiling>,
+    /// The only endpoints that may be granted.
+    pub endpoints: Option<Names>,
     /// The only secrets that may be granted.
     pub secrets: Option<Names>,
 }
@@ -84,6 +101,13 @@ impl Grants {
                 let place = format!("{file}: [{plugin}.process.launchers.{name}]");
                 launcher
                     .validate()
+                    .map_err(|error| bad(format!("{place}: {error}")))?;
+            }
+            for (name, endpoint) in &grant.endpoint {
+                let place = format!("{file}: [{plugin}.endpoint.{name}]");
+                endpoint
+                    .address
+                    .parse::<Address>()
                     .map_err(|error| bad(format!("{place}: {error}")))?;
             }
         }
@@ -138,6 +162,11 @@ impl Grant {
                 .iter()
                 .map(|(name, launcher)| format!("launcher {name} ({})", describe(launcher))),
         );
+        parts.extend(
+            self.endpoint
+                .iter()
+                .map(|(name, endpoint)| format!("endpoint {name} ({})", endpoint.describe())),
+        );
         if self.secrets.has_any() {
             parts.push("all secrets".to_owned());
         } else {
@@ -148,6 +177,13 @@ impl Grant {
         } else {
             parts.join(", ")
         }
+    }
+}
+
+impl EndpointGrant {
+    /// In a few words.
+    pub(crate) fn describe(&self) -> String {
+        format!("{}, {}", self.address, self.policy.display())
     }
 }
 
@@ -176,6 +212,18 @@ mod tests {
             ("[native]\ndigest = \"abc\"", "64 hexadecimal digits"),
             ("[native]\nsecrets = \"*\"", "g.toml:2: "),
             (
+                "[docker.endpoint.docker]\naddress = \"tcp://1.2.3.4:5\"\npolicy = \"p\"",
+                "[docker.endpoint.docker]: `tcp://1.2.3.4:5` is no address",
+            ),
+            (
+                "[docker.endpoint.docker]\naddress = \"http://1.2.3.4:5\"\npolicy = \"p\"",
+                "not on this machine's loopback",
+            ),
+            (
+                "[docker.endpoint.docker]\naddress = \"unix:///a\"",
+                "missing field `policy`",
+            ),
+            (
                 "[native.process.launchers.dev]\nanny = true",
                 "unknown field `anny`",
             ),
@@ -194,7 +242,7 @@ mod tests {
     fn the_summary_says_who_may_do_what() {
         let grants = Grants::parse(
             "g.toml",
-            "[a]\nlog = true\nsecrets = [\"*\"]\n[a.process.launchers.dev]\nany = true\n[b]\n[c]\nsecrets = [\"x\"]",
+            "[a]\nlog = true\nsecrets = [\"*\"]\n[a.process.launchers.dev]\nany = true\n[b]\n[c]\nsecrets = [\"x\"]\n[c.endpoint.e]\naddress = \"unix:///e.sock\"\npolicy = \"e.toml\"",
         )
         .unwrap();
         assert_eq!(
@@ -202,7 +250,7 @@ mod tests {
             [
                 "a: log, launcher dev (any program), all secrets",
                 "b: nothing",
-                "c: secret x"
+                "c: endpoint e (unix:///e.sock, e.toml), secret x"
             ]
         );
     }

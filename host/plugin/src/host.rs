@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use arc_swap::ArcSwap;
+use fleet_capability::endpoint::Endpoints;
 use fleet_capability::{Processes, Redactor};
 use fleet_model::plugin::{Plugin, PluginState};
 use fleet_model::{Error, Name};
@@ -15,6 +16,7 @@ use fleet_seam::Clock;
 use futures::StreamExt;
 use tokio::sync::watch;
 
+use crate::again::ask_again;
 use crate::backend::Backend;
 use crate::compile::{CompileCommand, Compiler};
 use crate::driver::{Driver, Drivers};
@@ -49,6 +51,8 @@ pub struct PluginHostOptions {
     pub compile: CompileCommand,
     /// Programs, for plugins that are granted a launcher.
     pub processes: Arc<dyn Processes>,
+    /// HTTP services, for plugins that are granted an endpoint; absent where there are none.
+    pub endpoints: Option<Endpoints>,
     /// Knows the values of secrets in use: no text of a plugin is logged, stored or returned with
     /// one of them in it.
     pub redactor: Redactor,
@@ -91,12 +95,14 @@ impl PluginHost {
         let candidates = scan(&options.folder)?;
         let services = Services {
             processes: Some(options.processes),
+            endpoints: options.endpoints,
             clock: options.clock.clone(),
             redactor: options.redactor,
             refusals: Mutex::default(),
         };
         let loader = loader(Parts {
             data: &options.data,
+            folder: &options.folder,
             cache: options.cache,
             services,
             grants: options.grants,
@@ -112,6 +118,7 @@ impl PluginHost {
         });
         let candidates = host.discover(candidates);
         tokio::spawn(host.clone().load_all(candidates));
+        tokio::spawn(ask_again(Arc::downgrade(&host), options.clock));
         Ok(host)
     }
 
@@ -127,7 +134,8 @@ impl PluginHost {
     }
 
     /// How often a call of a plugin was refused, by plugin and capability. Launchers and secrets
-    /// whose names nobody wrote down are counted together, as `process.launcher *` and `secret *`.
+    /// whose names nobody wrote down are counted together, as `process.launcher *`, `endpoint *`
+    /// and `secret *`.
     #[must_use]
     pub fn refusals(&self) -> BTreeMap<(Name, String), u64> {
         self.loader
@@ -158,12 +166,18 @@ impl PluginHost {
         };
         let services = Services {
             processes: None,
+            endpoints: None,
             clock: options.clock.clone(),
             redactor: Redactor::default(),
             refusals: Mutex::default(),
         };
         let loader = loader(Parts {
             data: &options.data,
+            folder: if path.is_dir() {
+                path
+            } else {
+                path.parent().unwrap_or(path)
+            },
             cache: options.cache,
             services,
             grants: options.grants,
@@ -199,6 +213,11 @@ impl PluginHost {
             .into_iter()
             .filter(|candidate| !duplicates.contains_key(&candidate.file))
             .collect()
+    }
+
+    /// Those in use.
+    pub(crate) fn backends(&self) -> Arc<BTreeMap<Name, Arc<Backend>>> {
+        self.backends.load_full()
     }
 
     async fn load_all(self: Arc<Self>, candidates: Vec<Candidate>) {
@@ -287,6 +306,7 @@ impl Drivers for PluginHost {
 
 struct Parts<'a> {
     data: &'a Path,
+    folder: &'a Path,
     cache: Option<PathBuf>,
     services: Services,
     grants: Grants,
@@ -315,6 +335,7 @@ fn loader(parts: Parts<'_>) -> Result<Loader, Error> {
         linker,
         registry: Arc::new(Registry::new()),
         services: Arc::new(parts.services),
+        folder: parts.folder.to_owned(),
         grants: parts.grants,
         grants_path: parts.grants_path,
         ceiling: parts.ceiling,

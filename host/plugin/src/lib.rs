@@ -18,6 +18,7 @@
 //! | what a guest can call | `imports` |
 //! | the contract's types against the host's | `bindings`, `convert` |
 
+mod again;
 mod backend;
 mod bindings;
 mod budget;
@@ -58,8 +59,8 @@ pub use compile::{CompileCommand, compile_main};
 pub use conformance::Conformance;
 pub use digest::Digest;
 pub use driver::{Driver, Drivers};
-pub use grants::{Ceiling, Grants};
+pub use grants::{Ceiling, EndpointGrant, Grants};
 pub use host::{PluginHost, PluginHostOptions, VerifyOptions};
 pub use manifest::Manifest;
 pub use names::Names;
-pub use shipped::{default_grants, manifests};
+pub use shipped::{Usual, default_grants, manifests};

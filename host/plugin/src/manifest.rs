@@ -52,6 +52,8 @@ pub struct Requests {
     pub clock: bool,
     /// To run programs.
     pub process: ProcessRequest,
+    /// The HTTP services it wants to use, by name; `"*"` = whichever the operator grants.
+    pub endpoints: Names,
     /// The secrets that may be put into what it makes; `"*"` = whichever a workload names. No plugin
     /// ever sees a value.
     pub secrets: Names,

@@ -18,7 +18,7 @@ use fleet_model::plugin::Capability;
 use fleet_model::{Error, Name};
 
 use crate::digest::Digest;
-use crate::grants::{Ceiling, Grant, describe};
+use crate::grants::{Ceiling, EndpointGrant, Grant, describe};
 use crate::manifest::Requests;
 use secrets::{Place, Secrets};
 
@@ -35,6 +35,8 @@ pub(crate) enum Need {
     Process,
     /// `fleet:host/process` through one launcher.
     Launcher(Name),
+    /// `fleet:host/endpoint` of this name.
+    Endpoint(Name),
     /// This secret put into what it makes.
     Secret(Name),
 }
@@ -47,6 +49,7 @@ impl fmt::Display for Need {
             Self::Config => f.write_str("config"),
             Self::Process => f.write_str("process"),
             Self::Launcher(name) => write!(f, "process.launcher {name}"),
+            Self::Endpoint(name) => write!(f, "endpoint {name}"),
             Self::Secret(name) => write!(f, "secret {name}"),
         }
     }
@@ -74,8 +77,11 @@ pub(crate) struct Permissions {
     grants_path: PathBuf,
     verdicts: BTreeMap<Need, Verdict>,
     launchers: BTreeMap<Name, Launcher>,
+    endpoints: BTreeMap<Name, EndpointGrant>,
     /// Whether it asks for whichever launchers are granted.
     asks_for_any: bool,
+    /// Whether it asks for whichever endpoints are granted.
+    asks_for_any_endpoint: bool,
     secrets: Secrets,
 }
 
@@ -164,6 +170,24 @@ pub(crate) fn effective(
         }
         verdicts.insert(Need::Launcher(name.clone()), verdict);
     }
+    let none = BTreeMap::new();
+    let granted = in_force.map_or(&none, |grant| &grant.endpoint);
+    let allowed = ceiling.and_then(|ceiling| ceiling.endpoints.as_ref());
+    let names: BTreeSet<&Name> = requests.endpoints.named().chain(granted.keys()).collect();
+    let mut endpoints = BTreeMap::new();
+    for name in names {
+        let endpoint = granted.get(name);
+        let verdict = Verdict {
+            requested: requests.endpoints.contains(name),
+            granted: endpoint.map(EndpointGrant::describe),
+            above_ceiling: allowed.is_some_and(|allowed| !allowed.contains(name)),
+            remedy: remedy(endpoint_lines(plugin, name)),
+        };
+        if let Some(endpoint) = endpoint.filter(|_| verdict.is_effective()) {
+            endpoints.insert(name.clone(), endpoint.clone());
+        }
+        verdicts.insert(Need::Endpoint(name.clone()), verdict);
+    }
     let secrets = Secrets {
         asked: requests.secrets.clone(),
         granted: in_force.map_or_else(Default::default, |grant| grant.secrets.clone()),
@@ -179,7 +203,9 @@ pub(crate) fn effective(
         grants_path: subject.grants_path.to_owned(),
         verdicts,
         launchers,
+        endpoints,
         asks_for_any: asked.has_any(),
+        asks_for_any_endpoint: requests.endpoints.has_any(),
         secrets,
     }
 }
@@ -192,7 +218,9 @@ impl Permissions {
             grants_path: PathBuf::new(),
             verdicts: BTreeMap::new(),
             launchers: BTreeMap::new(),
+            endpoints: BTreeMap::new(),
             asks_for_any: false,
+            asks_for_any_endpoint: false,
             secrets: Secrets::default(),
         }
     }
@@ -230,6 +258,11 @@ impl Permissions {
         self.launchers.keys()
     }
 
+    /// The endpoints it may use.
+    pub(crate) fn endpoints(&self) -> &BTreeMap<Name, EndpointGrant> {
+        &self.endpoints
+    }
+
     /// The name under which a refusal is counted: its own where a person wrote that down, else one
     /// for all of its sort, so that a guest cannot fill the list with names it made up.
     pub(crate) fn counted_as(&self, need: &Need) -> String {
@@ -237,6 +270,7 @@ impl Permissions {
             Need::Launcher(_) if !self.verdicts.contains_key(need) => {
                 "process.launcher *".to_owned()
             }
+            Need::Endpoint(_) if !self.verdicts.contains_key(need) => "endpoint *".to_owned(),
             Need::Secret(name) if !self.secrets.is_named(name) => "secret *".to_owned(),
             need => need.to_string(),
         }
@@ -293,6 +327,9 @@ impl Permissions {
             (None, Need::Launcher(name)) if self.asks_for_any => {
                 missing(&launcher_lines(plugin, name))
             }
+            (None, Need::Endpoint(name)) if self.asks_for_any_endpoint => {
+                missing(&endpoint_lines(plugin, name))
+            }
             (Some(verdict), _) if verdict.requested => Error::denied(
                 "above-ceiling",
                 format!(
@@ -346,6 +383,12 @@ impl Permissions {
 fn launcher_lines(plugin: &Name, launcher: &Name) -> String {
     format!(
         "[{plugin}.process.launchers.{launcher}]\nexecutable = \"/path/of/the/program\"   # or any = true"
+    )
+}
+
+fn endpoint_lines(plugin: &Name, endpoint: &Name) -> String {
+    format!(
+        "[{plugin}.endpoint.{endpoint}]\naddress = \"unix:///var/run/{endpoint}.sock\"\npolicy = \"{plugin}.policy.toml\""
     )
 }
 

@@ -108,6 +108,35 @@ fn a_launcher_needs_all_three_too() {
     }
 }
 
+fn endpoint() -> Need {
+    Need::Endpoint("engine".parse().unwrap())
+}
+
+#[test]
+fn an_endpoint_needs_all_three_too() {
+    let asks = "endpoints = [\"engine\"]";
+    let grant = "[native.endpoint.engine]\naddress = \"unix:///e.sock\"\npolicy = \"p.toml\"";
+    for (requests, grants, ceiling, want) in [
+        (asks, grant, None, Ok(())),
+        ("endpoints = [\"*\"]", grant, None, Ok(())),
+        (asks, grant, Some("endpoints = [\"engine\"]"), Ok(())),
+        (asks, grant, Some("endpoints = []"), Err("above-ceiling")),
+        (asks, "", None, Err("not-granted")),
+        ("endpoints = [\"*\"]", "", None, Err("not-granted")),
+        ("", grant, None, Err("not-requested")),
+        ("", "", None, Err("not-requested")),
+    ] {
+        let permissions = permissions(requests, grants, ceiling);
+        let got = permissions.check(&endpoint()).map_err(|error| error.code);
+        assert_eq!(
+            got,
+            want.map_err(str::to_owned),
+            "{requests} {grants} {ceiling:?}"
+        );
+        assert_eq!(permissions.endpoints().is_empty(), want.is_err());
+    }
+}
+
 fn secret(name: &str) -> Need {
     Need::Secret(name.parse().unwrap())
 }
@@ -244,6 +273,12 @@ fn a_refusal_names_the_file_and_lines_that_make_it_go_away() {
             dev(),
         ),
         ("process = { launchers = [\"dev\"] }", "", Need::Process),
+        ("endpoints = [\"engine\"]", "", endpoint()),
+        (
+            "endpoints = [\"engine\"]",
+            "[native]\nclock = true\n",
+            endpoint(),
+        ),
         ("secrets = [\"db\"]", "", secret("db")),
         (
             "secrets = [\"db\"]",

@@ -8,6 +8,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use fleet_model::{Error, Name};
+use toml::Value;
 
 use crate::folder::scan;
 use crate::manifest::Manifest;
@@ -23,9 +24,19 @@ pub fn manifests(folder: &Path) -> Result<Vec<Manifest>, Error> {
         .collect())
 }
 
-/// The text of a `grants.toml` that grants each of the `shipped` plugins what its manifest asks.
+/// Where an endpoint of this name usually is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Usual {
+    /// The name plugins ask for.
+    pub endpoint: Name,
+    /// As a grant has it: `unix:///...` or `http://127.0.0.1:...`.
+    pub address: String,
+}
+
+/// The text of a `grants.toml` that grants each of the `shipped` plugins what its manifest asks. Of
+/// endpoints it gets those that are usual, under the policy `PLUGIN.policy.toml` beside the plugin.
 #[must_use]
-pub fn default_grants(manifests: &[Manifest], shipped: &[Name]) -> String {
+pub fn default_grants(manifests: &[Manifest], shipped: &[Name], usual: &[Usual]) -> String {
     let mut text = String::from(HEAD);
     // Two files of one name are both rejected; the name is granted once all the same.
     let mut granted = BTreeSet::new();
@@ -53,6 +64,16 @@ pub fn default_grants(manifests: &[Manifest], shipped: &[Name]) -> String {
                 "\n{LAUNCHER}\n[{name}.process.launchers.{launcher}]\nany = true\n"
             );
         }
+        for endpoint in requests.endpoints.named() {
+            let Some(found) = usual.iter().find(|usual| usual.endpoint == *endpoint) else {
+                continue;
+            };
+            let address = Value::from(found.address.as_str());
+            let _ = write!(
+                text,
+                "\n{ENDPOINT}\n[{name}.endpoint.{endpoint}]\naddress = {address}\npolicy = \"{name}.policy.toml\"\n"
+            );
+        }
     }
     text
 }
@@ -73,6 +94,9 @@ const SECRETS: &str = "\
 const LAUNCHER: &str = "\
 # Programs. `any = true`: every program that you can run, as you. To allow one program instead:
 #   executable = \"/usr/bin/python3\"";
+
+const ENDPOINT: &str = "\
+# An HTTP service. What may be asked of it is written in the policy file, which lies beside the plugin.";
 
 #[cfg(test)]
 mod tests {
@@ -95,7 +119,7 @@ mod tests {
             manifest("stranger", "log = true"),
         ];
         let shipped = ["native", "mock", "docker"].map(|name| name.parse().unwrap());
-        let text = default_grants(&manifests, &shipped);
+        let text = default_grants(&manifests, &shipped, &[]);
         let grants = Grants::parse("grants.toml", &text).unwrap();
         assert_eq!(
             grants.summary(),
@@ -105,5 +129,30 @@ mod tests {
             ]
         );
         assert!(text.starts_with("# What each plugin may do"));
+    }
+
+    #[test]
+    fn an_endpoint_is_granted_where_it_usually_is_and_no_other() {
+        let manifests = [manifest("docker", "endpoints = [\"docker\", \"other\"]")];
+        let usual = Usual {
+            endpoint: "docker".parse().unwrap(),
+            address: "unix:///var/run/docker.sock".to_owned(),
+        };
+        let shipped = ["docker".parse().unwrap()];
+        let text = default_grants(&manifests, &shipped, std::slice::from_ref(&usual));
+        Grants::parse("grants.toml", &text).unwrap();
+        let table: toml::Table = text.parse().unwrap();
+        let endpoints = &table["docker"]["endpoint"];
+        assert_eq!(
+            endpoints["docker"]["address"].as_str(),
+            Some(usual.address.as_str())
+        );
+        assert_eq!(
+            endpoints["docker"]["policy"].as_str(),
+            Some("docker.policy.toml")
+        );
+        assert!(endpoints.get("other").is_none());
+        let nothing = default_grants(&manifests, &shipped, &[]);
+        assert!(!nothing.contains("endpoint"));
     }
 }

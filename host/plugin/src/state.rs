@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError};
 
+use fleet_capability::endpoint::{Endpoints, Target};
 use fleet_capability::{Processes, Redactor, Source};
 use fleet_model::{Error, Name, Op};
 use fleet_seam::Clock;
@@ -32,6 +33,8 @@ pub(crate) const MAX_HOST_WORK: usize = 256;
 pub(crate) struct Services {
     /// Programs; absent where nothing is ever granted.
     pub(crate) processes: Option<Arc<dyn Processes>>,
+    /// HTTP services; absent where none is ever granted.
+    pub(crate) endpoints: Option<Endpoints>,
     /// Time.
     pub(crate) clock: Arc<dyn Clock>,
     /// Knows the values that no text of a guest may carry.
@@ -45,6 +48,8 @@ pub(crate) struct Services {
 pub(crate) struct Scope {
     pub(crate) plugin: Name,
     pub(crate) permissions: Permissions,
+    /// The endpoints it may use.
+    pub(crate) targets: BTreeMap<Name, Arc<Target>>,
     /// The `config` import's answer, as JSON.
     pub(crate) settings: Arc<str>,
     pub(crate) services: Arc<Services>,
@@ -56,12 +61,14 @@ impl Scope {
     pub(crate) fn new(
         plugin: &Name,
         permissions: Permissions,
+        targets: BTreeMap<Name, Arc<Target>>,
         settings: &str,
         services: Arc<Services>,
     ) -> Self {
         Self {
             plugin: plugin.clone(),
             permissions,
+            targets,
             settings: settings.into(),
             services,
             host_work: Arc::new(Semaphore::new(MAX_HOST_WORK)),
@@ -210,12 +217,19 @@ impl CallState {
         let plugin: Name = "native".parse().unwrap();
         let services = Services {
             processes: None,
+            endpoints: None,
             clock: clock.clone(),
             redactor: Redactor::default(),
             refusals: Mutex::default(),
         };
         let permissions = Permissions::none(&plugin);
-        let scope = Scope::new(&plugin, permissions, "{}", Arc::new(services));
+        let scope = Scope::new(
+            &plugin,
+            permissions,
+            BTreeMap::new(),
+            "{}",
+            Arc::new(services),
+        );
         let turns = Arc::new(Turns::new(clock));
         Self {
             op,

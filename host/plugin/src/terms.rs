@@ -2,9 +2,11 @@
 //! and which secret each placeholder in it stands for.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 
+use fleet_capability::endpoint;
 use fleet_model::Name;
-use fleet_model::driver::Workload;
+use fleet_model::driver::{Port, Workload};
 use fleet_model::spec::Limits;
 
 /// The terms on which a call of `create` may prepare anything.
@@ -12,6 +14,9 @@ use fleet_model::spec::Limits;
 pub(crate) struct Terms {
     /// What holds for whatever is made, whatever the guest asks.
     pub(crate) limits: Limits,
+    node: String,
+    name: String,
+    ports: Vec<Port>,
     secrets: BTreeMap<String, Name>,
 }
 
@@ -20,6 +25,9 @@ impl Terms {
     pub(crate) fn of(workload: &Workload) -> Self {
         Self {
             limits: workload.limits.clone(),
+            node: workload.node.to_string(),
+            name: workload.name.to_string(),
+            ports: workload.ports.clone(),
             secrets: workload.secrets.clone(),
         }
     }
@@ -29,6 +37,24 @@ impl Terms {
         let stands = |placeholder: &str| {
             !placeholder.is_empty() && env.values().any(|value| value.contains(placeholder))
         };
+        self.those(stands)
+    }
+
+    /// What an endpoint is told of the workload, with those of its secrets whose placeholder stands in
+    /// this body.
+    pub(crate) fn for_endpoint(&self, body: Option<&str>) -> Arc<endpoint::Terms> {
+        let body = body.unwrap_or_default();
+        Arc::new(endpoint::Terms {
+            node: self.node.clone(),
+            name: self.name.clone(),
+            limits: self.limits.clone(),
+            ports: self.ports.clone(),
+            secrets: self
+                .those(|placeholder| !placeholder.is_empty() && body.contains(placeholder)),
+        })
+    }
+
+    fn those(&self, stands: impl Fn(&str) -> bool) -> BTreeMap<String, Name> {
         self.secrets
             .iter()
             .filter(|(placeholder, _)| stands(placeholder))
@@ -51,6 +77,9 @@ mod tests {
         let named = |placeholder: &str, name: &str| (placeholder.to_owned(), name.parse().unwrap());
         let terms = Terms {
             limits: Limits::default(),
+            node: String::new(),
+            name: String::new(),
+            ports: Vec::new(),
             secrets: BTreeMap::from([named("<1>", "db"), named("<2>", "api"), named("", "none")]),
         };
         for (env, want) in [
@@ -62,6 +91,14 @@ mod tests {
             let found = terms.secrets_in(&env);
             let found: Vec<&str> = found.values().map(Name::as_str).collect();
             assert_eq!(found, want, "{env:?}");
+        }
+        for (body, want) in [
+            (None, 0),
+            (Some("{}"), 0),
+            (Some("{\"Env\":[\"A=<1>\"]}"), 1),
+            (Some("<1><2>"), 2),
+        ] {
+            assert_eq!(terms.for_endpoint(body).secrets.len(), want, "{body:?}");
         }
     }
 }

@@ -22,7 +22,9 @@ const OFFERED: &[(&str, &[&str], &str)] = &[
     ("fleet:common", &["types"], "0.1.0"),
     (
         "fleet:host",
-        &["clock", "config", "lines", "log", "process", "sources"],
+        &[
+            "clock", "config", "endpoint", "lines", "log", "process", "sources",
+        ],
         "0.1.0",
     ),
     ("wasi:cli", WASI_CLI, WASI),
@@ -185,7 +187,7 @@ mod tests {
                 "fleet:host/secret@0.1.0",
                 &[
                     "fleet:host/secret@0.1.0",
-                    "clock, config, lines, log",
+                    "clock, config, endpoint, lines, log",
                     "0.1.0",
                 ],
             ),

@@ -6,7 +6,7 @@
 //! * [`driver`] and [`logs`] hold the traits a backend implements. [`exec`], [`input`], [`signals`] and
 //!   [`stats`] are those it may implement beside them; [`export!`] makes a type that implements them
 //!   the component's face.
-//! * [`clock`], [`config`], [`lines`], [`log`] and [`process`] are what the host offers. A
+//! * [`clock`], [`config`], [`endpoint`], [`lines`], [`log`] and [`process`] are what the host offers. A
 //!   component imports only those it calls.
 //! * [`Error`], [`Handle`] and [`driver::Workload`] have the few functions nearly every plugin
 //!   needs: an error by its kind, state and `[config]` as typed values.
@@ -27,7 +27,7 @@ mod workload;
 pub use bindings::exports::fleet::backend::{driver, logs};
 pub use bindings::fleet::common::types::{Attributes, Error, ErrorKind, Handle, Op, Page};
 pub use bindings::fleet::host::sources::Source;
-pub use bindings::fleet::host::{clock, config, lines, log, process};
+pub use bindings::fleet::host::{clock, config, endpoint, lines, log, process};
 pub use bindings::optional::exec::exports::fleet::backend::exec;
 pub use bindings::optional::input::exports::fleet::backend::input;
 pub use bindings::optional::signals::exports::fleet::backend::signals;

@@ -323,7 +323,8 @@ fn folder() -> tempfile::TempDir {
 }
 
 /// Compiled components are shared by all tests: compiling is not what they test.
-fn compile_cache() -> PathBuf {
+#[must_use]
+pub fn compile_cache() -> PathBuf {
     target().join("test-compile-cache")
 }
 

@@ -46,7 +46,7 @@ fn a_request_that_cannot_be_met_says_what_could_be() {
             4,
             &[
                 "`nativ`",
-                "has the backends mock, native",
+                "has the backends docker, mock, native",
                 "name one of those, or put the plugin into the node's plugin folder",
             ],
         ),

@@ -25,7 +25,7 @@ pub(crate) struct Key {
 }
 
 /// All of them, in the order of the reference.
-pub(crate) const KEYS: [Key; 12] = [
+pub(crate) const KEYS: [Key; 13] = [
     Key {
         path: "role",
         shape: Shape::Text,
@@ -40,6 +40,10 @@ pub(crate) const KEYS: [Key; 12] = [
     },
     Key {
         path: "grants",
+        shape: Shape::Path,
+    },
+    Key {
+        path: "policy_trace",
         shape: Shape::Path,
     },
     Key {

@@ -56,6 +56,7 @@ pub(super) struct Document {
     pub(super) data: Option<PathBuf>,
     pub(super) listen: Option<Listen>,
     pub(super) grants: Option<PathBuf>,
+    pub(super) policy_trace: Option<PathBuf>,
     pub(super) cache: Option<PathBuf>,
     pub(super) heartbeat: Option<Span>,
     pub(super) plugins: Plugins,
@@ -155,6 +156,8 @@ pub(crate) struct Settings {
     pub(crate) listen: SocketAddr,
     /// The grants file; absent = the one in the data folder, written if it is not there.
     pub(crate) grants: Option<PathBuf>,
+    /// Where what plugins asked of endpoints is written; absent = nowhere.
+    pub(crate) policy_trace: Option<PathBuf>,
     /// Where compiled components are kept; absent = in the data folder.
     pub(crate) cache: Option<PathBuf>,
     /// How often a node speaks.
@@ -191,6 +194,7 @@ impl Settings {
             role,
             listen,
             grants,
+            policy_trace,
             cache,
             heartbeat,
             plugins,
@@ -203,6 +207,7 @@ impl Settings {
             data,
             listen: listen.map_or(DEFAULT_LISTEN, |Listen(address)| address),
             grants,
+            policy_trace,
             cache,
             heartbeat: heartbeat.map_or(Duration::from_secs(5), |Span(span)| span),
             plugins: plugins.dir,

@@ -8,7 +8,7 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use fleet_model::Name;
-use fleet_plugin::{Grants, default_grants, manifests};
+use fleet_plugin::{Grants, Usual, default_grants, manifests};
 
 use crate::failure::{Failure, reason};
 
@@ -16,7 +16,7 @@ use crate::failure::{Failure, reason};
 pub(super) const FILE: &str = "grants.toml";
 
 /// The plugins that come with the host.
-const SHIPPED: [&str; 2] = ["native", "mock"];
+const SHIPPED: [&str; 3] = ["native", "mock", "docker"];
 
 /// Grants, and where they stand.
 #[derive(Debug)]
@@ -29,8 +29,13 @@ pub(super) struct Granted {
     pub(super) is_new: bool,
 }
 
-/// Reads the grants, or writes the first ones.
-pub(super) fn find(named: Option<&Path>, data: &Path, plugins: &Path) -> Result<Granted, Failure> {
+/// Reads the grants, or writes the first ones, with the endpoints that are `usual` here.
+pub(super) fn find(
+    named: Option<&Path>,
+    data: &Path,
+    plugins: &Path,
+    usual: &[Usual],
+) -> Result<Granted, Failure> {
     let path = named.map_or_else(|| data.join(FILE), Path::to_path_buf);
     let is_new = named.is_none() && !path.exists();
     if is_new {
@@ -38,7 +43,8 @@ pub(super) fn find(named: Option<&Path>, data: &Path, plugins: &Path) -> Result<
             .iter()
             .filter_map(|name| name.parse().ok())
             .collect();
-        write(&path, data, &default_grants(&manifests(plugins)?, &shipped))?;
+        let text = default_grants(&manifests(plugins)?, &shipped, usual);
+        write(&path, data, &text)?;
     }
     let grants = Grants::read(&path).map_err(|error| {
         let failure = Failure::from(error);
@@ -96,11 +102,11 @@ mod tests {
     #[test]
     fn a_first_start_writes_grants_for_shipped_plugins_and_never_again() {
         let (plugins, data) = (plugins(), tempfile::tempdir().unwrap());
-        let first = find(None, data.path(), plugins.path()).unwrap();
+        let first = find(None, data.path(), plugins.path(), &[]).unwrap();
         assert!(first.is_new);
         assert_eq!(first.grants.summary(), ["native: log"]);
         std::fs::write(&first.path, "[native]\nclock = true\n").unwrap();
-        let second = find(None, data.path(), plugins.path()).unwrap();
+        let second = find(None, data.path(), plugins.path(), &[]).unwrap();
         assert!(!second.is_new);
         assert_eq!(second.grants.summary(), ["native: clock"]);
     }
@@ -109,10 +115,10 @@ mod tests {
     fn a_named_file_must_be_there_and_be_right() {
         let (plugins, data) = (plugins(), tempfile::tempdir().unwrap());
         let path = data.path().join("g.toml");
-        let failure = find(Some(&path), data.path(), plugins.path()).unwrap_err();
+        let failure = find(Some(&path), data.path(), plugins.path(), &[]).unwrap_err();
         assert!(failure.message.contains("g.toml") && failure.help.unwrap().contains("--grants"));
         std::fs::write(&path, "[native]\nlogs = true\n").unwrap();
-        let failure = find(Some(&path), data.path(), plugins.path()).unwrap_err();
+        let failure = find(Some(&path), data.path(), plugins.path(), &[]).unwrap_err();
         assert!(failure.message.contains("g.toml:2"), "{failure:?}");
     }
 }

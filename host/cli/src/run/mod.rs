@@ -61,6 +61,9 @@ pub(crate) struct RunArgs {
     /// What each plugin may do [env: FLEET_GRANTS] [default: grants.toml in the data folder, written if it is not there]
     #[arg(long, value_name = "FILE")]
     grants: Option<PathBuf>,
+    /// Write what plugins ask of endpoints, and what would allow it, to this file [env: FLEET_POLICY_TRACE]
+    #[arg(long, value_name = "FILE")]
+    policy_trace: Option<PathBuf>,
     /// The configuration [env: FLEET_CONFIG] [default: fleet-host.toml in the data folder, if it is there]
     #[arg(long, value_name = "FILE")]
     config: Option<PathBuf>,
@@ -78,6 +81,11 @@ impl RunArgs {
             ("data", "--data", data.map(path)),
             ("listen", "--listen", self.listen.clone()),
             ("grants", "--grants", self.grants.as_ref().map(path)),
+            (
+                "policy_trace",
+                "--policy-trace",
+                self.policy_trace.as_ref().map(path),
+            ),
             ("plugins.dir", "--plugins", self.plugins.as_ref().map(path)),
         ];
         all.into_iter()

@@ -4,6 +4,7 @@
 use std::path::Path;
 use std::sync::Arc;
 
+use fleet_capability::endpoint::{EndpointOptions, Endpoints};
 use fleet_capability::{LocalProcesses, LocalSpools, Redactor, ShimCommand};
 use fleet_controller::{Controller, ControllerOptions, ControllerState, SealingKey};
 use fleet_model::plugin::{Plugin, PluginState};
@@ -25,6 +26,9 @@ use crate::workers::{COMPILE, SHIM};
 
 /// This very program, also after another was put in its place.
 const SELF: &str = "/proc/self/exe";
+
+/// What was made through endpoints, in the data folder.
+const ENDPOINTS: &str = "endpoints";
 
 /// Time and randomness of this process.
 #[derive(Clone)]
@@ -79,6 +83,17 @@ pub(super) async fn open(
     )?;
     let files = processes.workspaces().clone();
     let packets = LocalSpools::open(&files, clock.clone())?;
+    let endpoints = Endpoints::open(EndpointOptions {
+        secrets: secrets.clone(),
+        redactor: redactor.clone(),
+        trace: settings.policy_trace.clone(),
+        ..EndpointOptions::new(
+            &data.join(ENDPOINTS),
+            files.clone(),
+            clock.clone(),
+            entropy.clone(),
+        )
+    })?;
     let plugins = PluginHost::open(PluginHostOptions {
         folder: plugins.to_path_buf(),
         data: data.to_path_buf(),
@@ -92,6 +107,7 @@ pub(super) async fn open(
             args: vec![COMPILE.into()],
         },
         processes: Arc::new(processes),
+        endpoints: Some(endpoints),
         clock: clock.clone(),
         node_name: name.clone(),
         redactor: redactor.clone(),

@@ -30,6 +30,7 @@ use crate::connect::DEFAULT_LISTEN;
 use crate::failure::{Exit, Failure};
 use crate::folder;
 use crate::progress::Progress;
+use crate::usual;
 
 /// How long an ordered stop may take before the rest is left to the operating system.
 const STOP: Duration = Duration::from_secs(15);
@@ -69,7 +70,12 @@ async fn live(settings: &Settings, context: &mut Context) -> Result<(), Failure>
         .local_addr()
         .map_err(|error| Failure::io("cannot listen", &error))?;
     let token = data.token(&*seams.entropy)?;
-    let granted = grants::find(settings.grants.as_deref(), data.path(), plugins)?;
+    let granted = grants::find(
+        settings.grants.as_deref(),
+        data.path(),
+        plugins,
+        &usual::endpoints(&context.environment),
+    )?;
     let parts = parts::open(settings, &data, plugins, &granted, token.clone(), &seams).await?;
 
     let url = format!("http://{address}");

@@ -65,6 +65,8 @@ pub(crate) enum Need {
     ExecReads,
     /// It ends programs beside a workload by signals.
     ExecSignals,
+    /// What programs beside a workload print outlives the host.
+    ExecOutlives,
 }
 
 impl Need {
@@ -89,6 +91,7 @@ impl Need {
             Self::Traps => Shortcoming::Traps,
             Self::ExecReads => Shortcoming::ExecReads,
             Self::ExecSignals => Shortcoming::ExecSignals,
+            Self::ExecOutlives => Shortcoming::ExecOutlives,
             _ => return None,
         })
     }

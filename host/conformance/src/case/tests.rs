@@ -46,7 +46,7 @@ fn every_folder_is_a_case_of_the_program_and_fits_the_schema() {
 
 /// A case of this one step.
 fn of(step: &str) -> String {
-    let needs = r#"["logs", "input", "exec", "signals", "stats", "process", "list", "reads", "traps", "exec-reads", "exec-signals"]"#;
+    let needs = r#"["logs", "input", "exec", "signals", "stats", "process", "list", "reads", "traps", "exec-reads", "exec-signals", "exec-outlives"]"#;
     format!("title = \"t\"\nwhy = \"w\"\nneeds = {needs}\nsteps = [{{ {step} }}]\n")
 }
 

@@ -246,6 +246,7 @@ impl Stage {
             ports: Vec::new(),
             labels: Default::default(),
             config: json!(part.config),
+            wanted: Default::default(),
         }
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fleet_capability::Secrets as _;
 use fleet_capability::source::Source;
-use fleet_model::driver::{Creation, Observation, RunState};
+use fleet_model::driver::{Creation, Observation, RunState, Wanted};
 use fleet_model::event::Event;
 use fleet_model::item::{Generation, ItemKey};
 use fleet_model::workload::{Desired, WorkloadIntent};
@@ -62,7 +62,7 @@ impl Executor {
         };
         let done = match (step, record.run.as_ref(), intent) {
             (Step::Begin, _, Some(intent)) => self.begin(record, intent).await,
-            (Step::Create, Some(run), _) => self.create(record, run).await,
+            (Step::Create, Some(run), intent) => self.create(record, run, intent).await,
             (Step::Start, Some(run), _) => self.start(record, run).await,
             (Step::Look, Some(run), _) => self.look(run).await,
             (Step::Watch, Some(run), _) => self.open_watch(run).await,
@@ -142,8 +142,16 @@ impl Executor {
         Ok(())
     }
 
-    async fn create(&mut self, record: &Record, run: &Run) -> Result<(), Trouble> {
+    async fn create(
+        &mut self,
+        record: &Record,
+        run: &Run,
+        now: Option<&WorkloadIntent>,
+    ) -> Result<(), Trouble> {
         let driver = self.driver(run)?;
+        let is_wanted = run.generation == record.item.generation
+            && now.is_some_and(|now| now.desired == Desired::Running);
+        let wanted = if is_wanted { Wanted::Yes } else { Wanted::No };
         let Some(intent) = &run.intent else {
             return Err(Error::internal(
                 "run-record",
@@ -151,7 +159,7 @@ impl Executor {
             )
             .into());
         };
-        let workload = spec::workload(&self.context, record, run, intent)?;
+        let workload = spec::workload(&self.context, record, run, intent, wanted)?;
         let op = transition::op(record, run, Verb::Create);
         driver.check_secrets(&op, &files::secrets(&intent.spec))?;
         write_files(self.context.clone(), &self.key, intent).await?;

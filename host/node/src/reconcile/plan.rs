@@ -104,6 +104,7 @@ fn with_run(at: &Situation<'_>, run: &Run, want: Want) -> Step {
     match &run.stage {
         // A `create` in doubt is repeated even when nobody wants the run any more: its answer is the
         // only way to the handle that `destroy` needs.
+        Stage::Creating if !wanted && nothing_made(at) => Step::Record(Stage::Ended { exit: None }),
         Stage::Creating => given_up(at).map_or(Step::Create, Step::Record),
         Stage::Created if wanted && run.boot == at.boot => {
             given_up(at).map_or(Step::Start, Step::Record)
@@ -217,6 +218,14 @@ fn ending(at: &Situation<'_>) -> Step {
             }
         }
     }
+}
+
+/// Whether `create`, asked for what nobody wants any more, has said that there is no such thing.
+fn nothing_made(at: &Situation<'_>) -> bool {
+    let retry = at.live.retry.as_ref();
+    retry.is_some_and(|retry| {
+        retry.generation == at.record.item.generation && retry.error.kind == ErrorKind::NotFound
+    })
 }
 
 /// Whether a failing `create` or `start` should not be repeated any more.

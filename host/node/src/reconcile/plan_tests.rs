@@ -313,6 +313,29 @@ fn failures_are_waited_out_and_given_up_by_their_kind() {
 }
 
 #[test]
+fn what_was_never_made_needs_no_end_once_nobody_wants_it() {
+    let told = |generation| Live {
+        retry: Some(Retry {
+            generation: Generation(generation),
+            failures: 1,
+            until_ms: 0,
+            error: Error::not_found("nothing-made", "x"),
+        }),
+        ..Live::default()
+    };
+    let creating = Some((4, Stage::Creating));
+    for desired in [REST, GONE] {
+        let at = record(5, desired, creating.clone());
+        let ended = Step::Record(Stage::Ended { exit: None });
+        assert_eq!(step(&at, &told(5)), ended);
+    }
+    // What is wanted and cannot be found has failed.
+    let at = record(5, RUN, Some((5, Stage::Creating)));
+    let step = step(&at, &told(5));
+    assert!(matches!(step, Step::Record(Stage::Failed { .. })));
+}
+
+#[test]
 fn a_newer_intent_does_not_wait_for_an_older_ones_retry() {
     let retry = Retry {
         generation: Generation(5),

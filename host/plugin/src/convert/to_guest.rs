@@ -1,7 +1,7 @@
 //! What the host tells a guest.
 
 use fleet_capability::OutputOptions;
-use fleet_model::driver::{Handle, Port, Workload};
+use fleet_model::driver::{Handle, Port, Wanted, Workload};
 use fleet_model::exec::{ExecInput, ExecSpec, TerminalSize};
 use fleet_model::quantity::{Cpu, Size};
 use fleet_model::spec::Limits;
@@ -39,7 +39,10 @@ pub(crate) fn workload(workload: &Workload) -> driver::Workload {
         labels: workload.labels.clone().into_iter().collect(),
         config: workload.config.to_string(),
         limits: limits(&workload.limits),
-        attributes: Vec::new(),
+        attributes: match workload.wanted {
+            Wanted::Yes => Vec::new(),
+            Wanted::No => vec![("wanted".to_owned(), "no".to_owned())],
+        },
     }
 }
 

@@ -3,6 +3,7 @@
 
 mod clock;
 mod config;
+mod endpoint;
 mod lines;
 mod log;
 mod process;

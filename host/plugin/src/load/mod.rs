@@ -6,6 +6,7 @@
 //! `describe`, runs without any permission.
 
 mod inspect;
+mod policies;
 mod probe;
 mod store;
 
@@ -13,6 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use fleet_capability::endpoint::Target;
 use fleet_model::Name;
 use fleet_model::plugin::PluginState;
 use wasmtime::component::Linker;
@@ -44,6 +46,8 @@ pub(crate) struct Loader {
     pub(crate) store: ContentStore,
     pub(crate) registry: Arc<Registry>,
     pub(crate) services: Arc<Services>,
+    /// Where policies lie beside plugins.
+    pub(crate) folder: PathBuf,
     pub(crate) grants: Grants,
     pub(crate) grants_path: PathBuf,
     pub(crate) ceiling: Option<Ceiling>,
@@ -81,6 +85,7 @@ impl Loader {
             plugin.capabilities = permissions.view();
         });
         let settings = settings::resolve(&manifest, self.settings.get(&name))?;
+        let targets = policies::read(&self.folder, permissions.endpoints()).await?;
 
         let component = self
             .compiler
@@ -94,14 +99,14 @@ impl Loader {
         let turns = Turns::new(self.services.clock.clone());
         let engine = self.engine.clone();
         let callee = Callee::new(name.clone(), manifest.limits, template, engine, turns);
-        let nothing = self.scope(&name, Permissions::none(&name), "{}");
+        let nothing = self.scope(&name, Permissions::none(&name), BTreeMap::new(), "{}");
         let description = probe::describe(&callee, &manifest, &nothing).await?;
         self.registry.update(file, |plugin| {
             plugin.state = PluginState::Probed;
             plugin.attributes.extend(description.attributes.clone());
             plugin.config_schema = Some(description.config_schema.clone());
         });
-        let scope = self.scope(&name, permissions, &settings);
+        let scope = self.scope(&name, permissions, targets, &settings);
         Ok(PluginGeneration {
             digest,
             manifest,
@@ -169,8 +174,14 @@ impl Loader {
         let _ = tokio::task::spawn_blocking(move || store.prune(&used, now_ms)).await;
     }
 
-    fn scope(&self, plugin: &Name, permissions: Permissions, settings: &str) -> Arc<Scope> {
+    fn scope(
+        &self,
+        plugin: &Name,
+        permissions: Permissions,
+        targets: BTreeMap<Name, Arc<Target>>,
+        settings: &str,
+    ) -> Arc<Scope> {
         let services = self.services.clone();
-        Arc::new(Scope::new(plugin, permissions, settings, services))
+        Arc::new(Scope::new(plugin, permissions, targets, settings, services))
     }
 }

@@ -16,6 +16,8 @@ mod budget;
 #[cfg(feature = "compiler")]
 mod calls;
 #[cfg(feature = "compiler")]
+mod endpoints;
+#[cfg(feature = "compiler")]
 mod grants;
 #[cfg(feature = "compiler")]
 mod hostile;

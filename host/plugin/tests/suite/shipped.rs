@@ -18,7 +18,7 @@ pub(crate) fn machine(limits: &str) -> Machine {
         machine.file(&format!("{name}.toml"), format!("{manifest}\n{limits}"));
     }
     let names = ["native", "mock"].map(|name| name.parse().unwrap());
-    machine.grants = default_grants(&manifests(&machine.folder()).unwrap(), &names);
+    machine.grants = default_grants(&manifests(&machine.folder()).unwrap(), &names, &[]);
     machine
 }
 

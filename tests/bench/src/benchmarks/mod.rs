@@ -1,6 +1,7 @@
 //! The benchmarks, and the run of those that were asked for.
 
 mod call;
+mod container;
 mod crowd;
 mod flow;
 mod followers;
@@ -27,7 +28,7 @@ struct Benchmark {
 }
 
 /// All of them.
-const BENCHMARKS: [Benchmark; 8] = [
+const BENCHMARKS: [Benchmark; 9] = [
     Benchmark {
         id: "P1",
         about: "a backend call",
@@ -52,6 +53,11 @@ const BENCHMARKS: [Benchmark; 8] = [
         id: "P11",
         about: "many workloads until they run",
         run: crowd::run,
+    },
+    Benchmark {
+        id: "P12",
+        about: "containers through the component",
+        run: container::run,
     },
     Benchmark {
         id: "P15",

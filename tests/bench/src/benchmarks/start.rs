@@ -108,7 +108,7 @@ fn folder(bench: &Bench, root: &Path) -> Result<HostFolder> {
         names.push(name.parse()?);
     }
     let grants = root.join("grants.toml");
-    std::fs::write(&grants, default_grants(&manifests(&plugins)?, &names))?;
+    std::fs::write(&grants, default_grants(&manifests(&plugins)?, &names, &[]))?;
     let host = HostFolder {
         binary: bench.options.host.clone(),
         plugins,

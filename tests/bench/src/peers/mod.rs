@@ -2,6 +2,7 @@
 //!
 //! They are looked for where [`install`] puts them, and for two of them on `PATH` besides.
 
+pub(crate) mod docker;
 pub(crate) mod grpc;
 pub(crate) mod pm2;
 pub(crate) mod restate;
@@ -26,6 +27,7 @@ pub(crate) struct Peers {
     pm2: Option<PathBuf>,
     temporal: Option<PathBuf>,
     restate: Option<PathBuf>,
+    docker: Option<PathBuf>,
 }
 
 impl Peers {
@@ -47,6 +49,7 @@ impl Peers {
             pm2: existing(modules.join(".bin/pm2")).or_else(|| on_path("pm2")),
             temporal: existing(venv.join("temporal")).or_else(|| on_path("temporal")),
             restate: existing(modules.join(restate)).or_else(|| on_path("restate-server")),
+            docker: on_path("docker"),
         }
     }
 
@@ -54,6 +57,13 @@ impl Peers {
         self.grpc.as_deref().ok_or_else(|| Missing {
             name: grpc::NAME.to_owned(),
             how: "`cargo xtask bench`, which builds it".to_owned(),
+        })
+    }
+
+    pub(crate) fn docker(&self) -> std::result::Result<&Path, Missing> {
+        self.docker.as_deref().ok_or_else(|| Missing {
+            name: docker::NAME.to_owned(),
+            how: "`apt-get install docker.io`".to_owned(),
         })
     }
 

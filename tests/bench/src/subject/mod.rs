@@ -1,5 +1,6 @@
 //! The product.
 
+pub(crate) mod containers;
 pub(crate) mod copies;
 pub(crate) mod host;
 pub(crate) mod plugins;

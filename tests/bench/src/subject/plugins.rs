@@ -4,13 +4,14 @@ use std::collections::BTreeMap;
 use std::path::Path;
 use std::sync::Arc;
 
+use fleet_capability::endpoint::{EndpointOptions, Endpoints};
 use fleet_capability::{LocalProcesses, Redactor, ShimCommand};
 use fleet_model::Name;
 use fleet_plugin::{
-    CompileCommand, Driver, Drivers as _, Grants, PluginHost, PluginHostOptions, default_grants,
-    manifests,
+    CompileCommand, Driver, Drivers as _, Grants, PluginHost, PluginHostOptions, Usual,
+    default_grants, manifests,
 };
-use fleet_seam::{Clock, SystemClock};
+use fleet_seam::{Clock, SystemClock, SystemEntropy};
 
 use crate::Result;
 use crate::benchmarks::Bench;
@@ -30,14 +31,30 @@ impl Plugin {
         component: &[u8],
         manifest: &str,
     ) -> Result<Self> {
+        Self::open_with(bench, name, component, manifest, &[])
+    }
+
+    /// The same, with these endpoints granted where its manifest asks for them.
+    fn open_with(
+        bench: &Bench,
+        name: &str,
+        component: &[u8],
+        manifest: &str,
+        usual: &[Usual],
+    ) -> Result<Self> {
         let root = bench.scratch(&format!("plugin-{name}"))?;
         let folder = root.join("plugins");
         std::fs::create_dir(&folder)?;
         std::fs::write(folder.join(format!("{name}.wasm")), component)?;
         std::fs::write(folder.join(format!("{name}.toml")), manifest)?;
+        let policy = format!("{name}.policy.toml");
+        let shipped = bench.options.plugins.join(&policy);
+        if shipped.is_file() {
+            std::fs::copy(shipped, folder.join(policy))?;
+        }
         let name: Name = name.parse()?;
         bench.runtime.block_on(async {
-            let host = PluginHost::open(options(bench, &root, &folder, &name)?)?;
+            let host = PluginHost::open(options(bench, &root, &folder, &name, usual)?)?;
             host.settled().await;
             let driver = host.driver(&name)?;
             Ok(Self {
@@ -49,8 +66,13 @@ impl Plugin {
 
     /// A component that was shipped.
     pub(crate) fn shipped(bench: &Bench, name: &str) -> Result<Self> {
+        Self::shipped_with(bench, name, &[])
+    }
+
+    /// A component that was shipped, with these endpoints.
+    pub(crate) fn shipped_with(bench: &Bench, name: &str, usual: &[Usual]) -> Result<Self> {
         let (component, manifest) = shipped(bench, name)?;
-        Self::open(bench, name, &component, &manifest)
+        Self::open_with(bench, name, &component, &manifest, usual)
     }
 }
 
@@ -63,13 +85,26 @@ pub(crate) fn shipped(bench: &Bench, name: &str) -> Result<(Vec<u8>, String)> {
     Ok((component, manifest))
 }
 
-fn options(bench: &Bench, root: &Path, folder: &Path, name: &Name) -> Result<PluginHostOptions> {
+fn options(
+    bench: &Bench,
+    root: &Path,
+    folder: &Path,
+    name: &Name,
+    usual: &[Usual],
+) -> Result<PluginHostOptions> {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock);
     let shim = ShimCommand {
         program: bench.options.host.clone(),
         args: vec!["shim".into()],
     };
-    let granted = default_grants(&manifests(folder)?, std::slice::from_ref(name));
+    let granted = default_grants(&manifests(folder)?, std::slice::from_ref(name), usual);
+    let processes = LocalProcesses::open(&root.join("workloads"), shim, clock.clone())?;
+    let endpoints = Endpoints::open(EndpointOptions::new(
+        &root.join("endpoints"),
+        processes.workspaces().clone(),
+        clock.clone(),
+        Arc::new(SystemEntropy),
+    ))?;
     Ok(PluginHostOptions {
         folder: folder.to_owned(),
         data: root.join("data"),
@@ -82,11 +117,8 @@ fn options(bench: &Bench, root: &Path, folder: &Path, name: &Name) -> Result<Plu
             program: bench.options.host.clone(),
             args: vec!["compile".into()],
         },
-        processes: Arc::new(LocalProcesses::open(
-            &root.join("workloads"),
-            shim,
-            clock.clone(),
-        )?),
+        processes: Arc::new(processes),
+        endpoints: Some(endpoints),
         redactor: Redactor::default(),
         clock,
         node_name: "bench".to_owned(),

@@ -30,6 +30,7 @@ package tests:guests;
 world plain {
     import fleet:host/clock@0.1.0;
     import fleet:host/config@0.1.0;
+    import fleet:host/endpoint@0.1.0;
     import fleet:host/lines@0.1.0;
     import fleet:host/log@0.1.0;
     import fleet:host/process@0.1.0;

@@ -12,6 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use fleet_capability::endpoint::Endpoints;
 use fleet_capability::{Redactor, SecretValue};
 use fleet_model::driver::{Handle, Workload};
 use fleet_model::plugin::{Plugin, PluginState};
@@ -38,6 +39,8 @@ pub(crate) struct Machine {
     pub(crate) compile: CompileCommand,
     /// What stands in for programs.
     pub(crate) processes: Arc<FakeProcesses>,
+    /// The services it reaches.
+    pub(crate) endpoints: Option<Endpoints>,
     /// Knows the secrets in use.
     pub(crate) redactor: Redactor,
     /// Its time.
@@ -58,6 +61,7 @@ impl Machine {
                 args: Vec::new(),
             },
             processes: Arc::new(FakeProcesses::default()),
+            endpoints: None,
             redactor: Redactor::default(),
             clock: Arc::new(SystemClock),
         }
@@ -117,6 +121,7 @@ impl Machine {
             settings: self.settings.clone(),
             compile: self.compile.clone(),
             processes: self.processes.clone(),
+            endpoints: self.endpoints.clone(),
             redactor: self.redactor.clone(),
             clock: self.clock.clone(),
             node_name: "here".to_owned(),
@@ -197,6 +202,7 @@ pub(crate) fn workload(command: &[&str], config: serde_json::Value) -> Workload 
         ports: vec![],
         labels: BTreeMap::new(),
         config,
+        wanted: Default::default(),
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! It is the same command as any shim; the place of its slot says what it keeps. A start goes as that
 //! of a process does (`shim/mod.rs`): lock, waiting child, claim, word. What it keeps is different: the
-//! output stays in memory (`ring.rs`) for who attaches to its socket (`attachment.rs`), and it ends with
+//! output stays in memory ([`ring`](crate::ring)) for who attaches to its socket (`attachment.rs`), and it ends with
 //! the process it is beside (`vitals.rs`). What it does when is in `plan.rs`.
 
 mod attachment;
@@ -10,7 +10,6 @@ mod ends;
 mod intake;
 mod keeper;
 mod plan;
-mod ring;
 mod serve;
 mod vitals;
 
@@ -30,6 +29,7 @@ use crate::process::exec::record::ExecRecord;
 use crate::process::exec::slot::ExecSlot;
 use crate::process::record::{Claim, RequestRecord};
 use crate::process::slot::{CONTROL, Slot};
+use crate::ring;
 use ends::Ends;
 pub(super) use keeper::Keeper;
 use vitals::Vitals;

@@ -17,6 +17,7 @@ use crate::app::Context;
 use crate::environment::Environment;
 use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
+use crate::usual;
 use crate::workers::{COMPILE, SHIM};
 
 /// This very program, also after another was put in its place.
@@ -89,6 +90,7 @@ fn options(args: &TestArgs, environment: &Environment) -> KitOptions {
         file: args.file.clone(),
         grants: args.grants.clone(),
         pattern: args.case.clone(),
+        usual: usual::endpoints(environment),
         cache: cache(environment),
         shim: ShimCommand {
             program: SELF.into(),

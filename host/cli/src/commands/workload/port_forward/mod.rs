@@ -99,6 +99,8 @@ pub(crate) async fn run(args: &PortForwardArgs, context: &mut Context) -> Result
     }
     loop {
         tokio::select! {
+            // What failed before the end is told before it.
+            biased;
             Some(failure) = told.recv() => context.output.warning(&failure)?,
             _ = interrupt.recv() => return Ok(()),
             _ = terminate.recv() => return Ok(()),

@@ -15,20 +15,20 @@ const STEP: u64 = SEGMENT as u64;
 
 /// How much may be held.
 #[derive(Debug, Clone, Copy)]
-pub(super) struct Limit {
+pub(crate) struct Limit {
     bytes: u64,
     /// How often the stream may change in it: many small pieces take more room than their bytes.
     runs: usize,
 }
 
 /// What is kept while the program runs.
-pub(super) const KEPT: Limit = Limit {
+pub(crate) const KEPT: Limit = Limit {
     bytes: KEPT_BYTES,
     runs: 32 * 1024,
 };
 
 /// The same, with what may be in the pipes when the program ends: that is taken though nobody reads.
-pub(super) const ALL: Limit = Limit {
+pub(crate) const ALL: Limit = Limit {
     bytes: KEPT_BYTES + 4 * 1024 * 1024,
     runs: 1024 * 1024,
 };
@@ -41,7 +41,7 @@ struct Run {
 
 /// What is kept.
 #[derive(Default)]
-pub(super) struct Ring {
+pub(crate) struct Ring {
     segments: VecDeque<Box<[u8]>>,
     /// The offset at which the first segment begins.
     base: u64,
@@ -54,17 +54,17 @@ pub(super) struct Ring {
 
 impl Ring {
     /// The offset of the oldest byte that is kept.
-    pub(super) fn first(&self) -> u64 {
+    pub(crate) fn first(&self) -> u64 {
         self.first
     }
 
     /// The offset after the newest byte.
-    pub(super) fn end(&self) -> u64 {
+    pub(crate) fn end(&self) -> u64 {
         self.end
     }
 
     /// Whether more fits, if all before `floor` is dropped for it.
-    pub(super) fn has_room(&self, limit: Limit, floor: u64) -> bool {
+    pub(crate) fn has_room(&self, limit: Limit, floor: u64) -> bool {
         let held = self.end - self.first.max(floor.min(self.end));
         let is_fine =
             self.runs.len() < limit.runs || self.runs.front().is_some_and(|run| run.end <= floor);
@@ -73,7 +73,7 @@ impl Ring {
 
     /// Where the next bytes go; drops what it must, of what is before `floor`. Empty where there is
     /// no room.
-    pub(super) fn space(&mut self, limit: Limit, floor: u64) -> &mut [u8] {
+    pub(crate) fn space(&mut self, limit: Limit, floor: u64) -> &mut [u8] {
         while self.runs.len() >= limit.runs
             && let Some(end) = self.runs.front().map(|run| run.end)
             && end <= floor
@@ -103,7 +103,7 @@ impl Ring {
     }
 
     /// The first `count` bytes of that space were filled.
-    pub(super) fn filled(&mut self, stream: Stream, count: usize) {
+    pub(crate) fn filled(&mut self, stream: Stream, count: usize) {
         self.end += count as u64;
         match self.runs.back_mut() {
             _ if count == 0 => {}
@@ -116,7 +116,7 @@ impl Ring {
     }
 
     /// Bytes of one stream that lie in one piece: from this offset on, which must be kept.
-    pub(super) fn piece(&self, from: u64) -> Option<(Stream, &[u8])> {
+    pub(crate) fn piece(&self, from: u64) -> Option<(Stream, &[u8])> {
         let run = self.runs.partition_point(|run| run.end <= from);
         let run = self.runs.get(run).filter(|_| from >= self.first)?;
         let (_, offset) = self.place(from);
@@ -126,7 +126,7 @@ impl Ring {
     }
 
     /// The bytes of a part of a piece.
-    pub(super) fn bytes(&self, part: Range<u64>) -> &[u8] {
+    pub(crate) fn bytes(&self, part: Range<u64>) -> &[u8] {
         let (segment, offset) = self.place(part.start);
         let count = usize::try_from(part.end - part.start).unwrap_or_default();
         self.segments
@@ -136,7 +136,7 @@ impl Ring {
     }
 
     /// Keeps nothing any more.
-    pub(super) fn clear(&mut self) {
+    pub(crate) fn clear(&mut self) {
         self.drop_to(self.end);
         self.segments.clear();
         self.base = self.end - self.end % STEP;

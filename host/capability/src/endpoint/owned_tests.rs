@@ -1,0 +1,145 @@
+//! What a host knows of what was made, over restarts.
+
+use fleet_model::{Attempt, Generation, ItemKey, Verb, WorkloadId};
+
+use super::*;
+
+fn plugin(name: &str) -> Name {
+    name.parse().unwrap()
+}
+
+fn thing(sort: &str, id: &str, parent: Option<&str>) -> Thing {
+    Thing {
+        plugin: plugin("p"),
+        sort: sort.to_owned(),
+        id: id.to_owned(),
+        workload: "wl_1".to_owned(),
+        parent: parent.map(|id| ("thing".to_owned(), id.to_owned())),
+        op: "op".to_owned(),
+        begun: BTreeSet::new(),
+    }
+}
+
+fn op(attempt: u64) -> Op {
+    Op {
+        item: ItemKey::workload(WorkloadId::new(1, 2)),
+        generation: Generation(3),
+        attempt: Attempt(attempt),
+        verb: Verb::Create,
+        call: String::new(),
+    }
+}
+
+#[test]
+fn what_was_learned_is_there_after_a_restart_and_only_its_owners() {
+    let folder = tempfile::tempdir().unwrap();
+    let book = Book::open(folder.path(), 0).unwrap();
+    book.learn(&thing("thing", "a", None)).unwrap();
+    book.learn(&thing("part", "x", Some("a"))).unwrap();
+    book.learn(&thing("thing", "a", None)).unwrap();
+    let other = Thing {
+        workload: "wl_2".to_owned(),
+        ..thing("thing", "a", None)
+    };
+    assert_eq!(book.learn(&other).unwrap_err().code, "owned-elsewhere");
+
+    let book = Book::open(folder.path(), 0).unwrap();
+    let (p, q) = (plugin("p"), plugin("q"));
+    assert_eq!(book.of(&p).owner("thing", "a").unwrap().workload, "wl_1");
+    assert_eq!(
+        book.of(&p).owner("part", "x").unwrap().parent.as_deref(),
+        Some("a")
+    );
+    for (who, sort, id) in [
+        (&q, "thing", "a"),
+        (&p, "part", "a"),
+        (&p, "thing", "b"),
+        (&p, "thing", ""),
+    ] {
+        assert_eq!(book.of(who).owner(sort, id), None);
+    }
+}
+
+#[test]
+fn what_is_released_takes_along_what_lives_in_it() {
+    let folder = tempfile::tempdir().unwrap();
+    let book = Book::open(folder.path(), 0).unwrap();
+    for made in [
+        thing("thing", "a", None),
+        thing("part", "x", Some("a")),
+        thing("thing", "b", None),
+    ] {
+        book.learn(&made).unwrap();
+    }
+    let answer = Answer {
+        status: 201,
+        headers: Vec::new(),
+        body: "{}".to_owned(),
+        made: Some(("part".to_owned(), "x".to_owned())),
+    };
+    book.keep("n", answer.clone()).unwrap();
+    assert_eq!(
+        Book::open(folder.path(), 0).unwrap().answer("n"),
+        Some(answer)
+    );
+    assert_eq!(book.release("thing", "a").unwrap().len(), 2);
+    for book in [&book, &Book::open(folder.path(), 0).unwrap()] {
+        let p = plugin("p");
+        assert_eq!(book.of(&p).owner("thing", "a"), None);
+        assert_eq!(book.of(&p).owner("part", "x"), None);
+        assert!(book.of(&p).owner("thing", "b").is_some());
+        assert_eq!(book.answer("n"), None);
+    }
+    book.release("thing", "a").unwrap();
+}
+
+#[test]
+fn an_op_has_one_nonce_however_often_it_is_asked_for() {
+    let folder = tempfile::tempdir().unwrap();
+    let book = Book::open(folder.path(), 0).unwrap();
+    let p = plugin("p");
+    assert_eq!(
+        book.nonce(&p, &op(1), || "one".to_owned(), 5).unwrap(),
+        "one"
+    );
+    let book = Book::open(folder.path(), 0).unwrap();
+    assert_eq!(
+        book.nonce(&p, &op(1), || panic!("a second"), 6).unwrap(),
+        "one"
+    );
+    assert_eq!(
+        book.nonce(&p, &op(2), || "two".to_owned(), 7).unwrap(),
+        "two"
+    );
+    let key = op(1).item.key;
+    let runs: Vec<_> = book.nonces(&p, &key);
+    let runs: Vec<_> = runs.iter().map(|nonce| nonce.op.attempt).collect();
+    assert_eq!(runs, [Attempt(1), Attempt(2)]);
+    assert!(book.nonces(&plugin("q"), &key).is_empty());
+    let later = Book::open(folder.path(), 8 + NONCE_MS).unwrap();
+    assert!(later.nonces(&p, &key).is_empty());
+    for attempt in 3..200 {
+        later.nonce(&p, &op(attempt), || "n".to_owned(), 9).unwrap();
+    }
+    assert_eq!(later.nonces(&p, &key).len(), NONCES);
+}
+
+#[test]
+fn a_stream_is_begun_once_also_over_a_restart() {
+    let folder = tempfile::tempdir().unwrap();
+    let book = Book::open(folder.path(), 0).unwrap();
+    book.learn(&thing("thing", "a", None)).unwrap();
+    book.begin("thing", "a", "s").unwrap();
+    let book = Book::open(folder.path(), 0).unwrap();
+    assert_eq!(
+        book.begin("thing", "a", "s").unwrap_err().code,
+        "stream-begun"
+    );
+    book.begin("thing", "a", "t").unwrap();
+    book.not_begun("thing", "a", "s").unwrap();
+    Book::open(folder.path(), 0)
+        .unwrap()
+        .begin("thing", "a", "s")
+        .unwrap();
+    assert!(book.begin("thing", "b", "s").is_err());
+}
