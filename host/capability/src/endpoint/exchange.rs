@@ -16,11 +16,16 @@ use super::message::message;
 use super::owned::{self, Thing, name_of};
 use super::policy::path::Segment;
 use super::policy::{Action, Adopt, Effect, JobRule, ResponseBody, Rule, SignalRule};
+use super::project;
 use super::request::{Request, encode_segment};
 use super::service::{Call, Inner, Response, Service, blocking};
+use super::signal::{self, Told};
 use super::transport::{Again, Answer, Message, odd};
 use super::verdict::{Allowed, Mode, Refused};
-use super::{project, signal};
+
+/// How often a service is asked for the pid of what it says it runs, and the pause in between: 5 s.
+const PID_LOOKS: usize = 250;
+const PID_PAUSE: Duration = Duration::from_millis(20);
 
 /// A request that is to be made.
 pub(super) struct Exchange<'a> {
@@ -273,29 +278,6 @@ impl Exchange<'_> {
 
     /// Asks for a pid, and signals what has it.
     async fn signal(&self, rule: &SignalRule, allowed: &Allowed<'_>) -> Result<Response, Error> {
-        let policy = &self.call.target.policy;
-        let no_process =
-            || Error::not_found("no-process", "there is no such process: it has ended");
-        let look = policy
-            .rule(&rule.rule)
-            .ok_or_else(|| Error::internal("bad-rule", "the rule that tells the pid is gone"))?;
-        let request = Request::new(&look.method, &path_of(look, &allowed.arguments.path));
-        let asked = decide(policy, self.facts, Mode::Get, &request)
-            .map_err(|refused| refused.error(&self.call.plugin, &self.call.endpoint))?;
-        let message = message(self.host, self.call, &asked).await?;
-        let answer = self.sent(asked.rule, &message, Again::Fine).await?;
-        if answer.status == 404 {
-            return Err(no_process());
-        }
-        if !asked.rule.response.is_success(answer.status) {
-            return refused(asked.rule, &answer);
-        }
-        let value = parsed(asked.rule, &answer.body)?;
-        let pid = rule
-            .pid
-            .get(&value)
-            .and_then(Value::as_i64)
-            .ok_or_else(no_process)?;
         let say = |fact: &Fact| match fact {
             Fact::Parent => allowed.parent.clone(),
             fact => self.facts.say(fact, &allowed.arguments),
@@ -310,8 +292,48 @@ impl Exchange<'_> {
             .cloned()
             .unwrap_or_default();
         let to = rule.to;
-        blocking(move || signal::send(pid, &holds, &name, to)).await?;
-        Ok(done())
+        for _ in 0..PID_LOOKS {
+            let answer = match self.look_for_pid(rule, allowed).await? {
+                Ok(value) => value,
+                Err(answer) => return Ok(answer),
+            };
+            match signal::pid_in(&answer, rule) {
+                Told::Pid(pid) => {
+                    blocking(move || signal::send(pid, &holds, &name, to)).await?;
+                    return Ok(done());
+                }
+                Told::NotYet => self.host.options.clock.sleep(PID_PAUSE).await,
+                Told::Ended => return Err(signal::gone()),
+            }
+        }
+        Err(Error::unavailable(
+            "no-pid",
+            "the service says that it runs, but not yet as which process: try again",
+        ))
+    }
+
+    /// What the service says of the process, or its refusal.
+    async fn look_for_pid(
+        &self,
+        rule: &SignalRule,
+        allowed: &Allowed<'_>,
+    ) -> Result<Result<Value, Response>, Error> {
+        let policy = &self.call.target.policy;
+        let look = policy
+            .rule(&rule.rule)
+            .ok_or_else(|| Error::internal("bad-rule", "the rule that tells the pid is gone"))?;
+        let request = Request::new(&look.method, &path_of(look, &allowed.arguments.path));
+        let asked = decide(policy, self.facts, Mode::Get, &request)
+            .map_err(|refused| refused.error(&self.call.plugin, &self.call.endpoint))?;
+        let message = message(self.host, self.call, &asked).await?;
+        let answer = self.sent(asked.rule, &message, Again::Fine).await?;
+        if answer.status == 404 {
+            return Err(signal::gone());
+        }
+        if !asked.rule.response.is_success(answer.status) {
+            return refused(asked.rule, &answer).map(Err);
+        }
+        parsed(asked.rule, &answer.body).map(Ok)
     }
 
     async fn job(&self, rule: &JobRule, allowed: &Allowed<'_>) -> Result<Response, Error> {

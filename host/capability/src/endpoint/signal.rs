@@ -10,9 +10,33 @@ use rustix::io::Errno;
 use rustix::process::{
     Pid, PidfdFlags, getpgid, kill_process_group, pidfd_open, pidfd_send_signal,
 };
+use serde_json::Value;
 
-use super::policy::SignalTo;
+use super::policy::{SignalRule, SignalTo};
 use crate::process::signals;
+
+/// What a service says of a process.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Told {
+    Pid(i64),
+    /// It runs, but as which process the service does not know yet: Docker's engine says `Running`
+    /// before it starts the program, and has the pid only some time after the program's first words.
+    NotYet,
+    Ended,
+}
+
+/// Reads the pid, where the rule says it is.
+pub(crate) fn pid_in(value: &Value, rule: &SignalRule) -> Told {
+    let is_running = || {
+        let said = rule.running.as_ref().and_then(|place| place.get(value));
+        said == Some(&Value::Bool(true))
+    };
+    match rule.pid.get(value).and_then(Value::as_i64) {
+        Some(pid) if pid > 0 => Told::Pid(pid),
+        _ if is_running() => Told::NotYet,
+        _ => Told::Ended,
+    }
+}
 
 /// The shortest text by which a cgroup is known.
 const LEAST_TEXT: usize = 16;
@@ -89,7 +113,7 @@ fn signal_denied() -> Error {
     )
 }
 
-fn gone() -> Error {
+pub(crate) fn gone() -> Error {
     Error::not_found("no-process", "there is no such process: it has ended")
 }
 

@@ -179,7 +179,7 @@ effect = "write"
 parameters = { id = { owned = "part" } }
 query = { signal = { pattern = "[A-Z]+", required = true } }
 action = "signal"
-signal = { rule = "part-look", pid = "/pid", holds = "{parent}", signal = "signal" }
+signal = { rule = "part-look", pid = "/pid", running = "/running", holds = "{parent}", signal = "signal" }
 
 [[rules]]
 name = "part-forget"

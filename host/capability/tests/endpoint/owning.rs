@@ -1,5 +1,6 @@
 //! Whose something is: over restarts, over lost answers, against forgeries.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use fleet_capability::endpoint::Request;
@@ -307,6 +308,32 @@ async fn a_signal_goes_only_to_what_is_in_the_things_cgroup() {
         code(world.endpoints.send(&exec, signal("KILL")).await),
         "no-process"
     );
+}
+
+#[tokio::test]
+async fn a_signal_waits_for_the_pid_of_what_was_just_started() {
+    let world = World::new();
+    let looks = Arc::new(AtomicUsize::new(0));
+    let seen = looks.clone();
+    let _server = world.serve(move |heard| match heard.method.as_str() {
+        "GET" => {
+            let said = match seen.fetch_add(1, Ordering::Relaxed) {
+                0 => json!({"running": true}),
+                1 => json!({"running": true, "pid": 0}),
+                _ => json!({"running": false, "pid": 0}),
+            };
+            Reply::Json(200, said.to_string())
+        }
+        _ => made(heard),
+    });
+    world.make().await.unwrap();
+    let part = Request::new("POST", &format!("/things/{A}/parts"));
+    let exec = world.effect(1, 1, Verb::Exec);
+    world.endpoints.send(&exec, part).await.unwrap();
+    let signal = Request::new("POST", &format!("/parts/{PART}/signal")).query("signal", "TERM");
+    let signalled = world.endpoints.send(&exec, signal).await;
+    assert_eq!(code(signalled), "no-process");
+    assert_eq!(looks.load(Ordering::Relaxed), 3);
 }
 
 #[tokio::test]

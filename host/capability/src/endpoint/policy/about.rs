@@ -402,6 +402,11 @@ impl About<'_> {
         Ok(SignalRule {
             rule: table.rule.clone(),
             pid: self.one(&table.pid)?,
+            running: table
+                .running
+                .as_deref()
+                .map(|running| self.one(running))
+                .transpose()?,
             holds,
             signal: table.signal.clone(),
             to: if table.group {

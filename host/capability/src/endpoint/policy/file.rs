@@ -304,6 +304,7 @@ pub(crate) struct JobTable {
 pub(crate) struct SignalTable {
     pub(crate) rule: String,
     pub(crate) pid: String,
+    pub(crate) running: Option<String>,
     pub(crate) holds: String,
     pub(crate) signal: String,
     #[serde(default)]

@@ -342,6 +342,8 @@ pub(crate) struct JobRule {
 pub(crate) struct SignalRule {
     pub(crate) rule: String,
     pub(crate) pid: Pointer,
+    /// Where the service says that it runs: it may do so before it tells the pid.
+    pub(crate) running: Option<Pointer>,
     pub(crate) holds: Template,
     pub(crate) signal: String,
     pub(crate) to: SignalTo,
