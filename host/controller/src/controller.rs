@@ -11,11 +11,13 @@ use fleet_store::{Store, WriteError};
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
+use crate::api::streams::Streams;
 use crate::auth::Gate;
 use crate::expiry::Moment;
 use crate::journal::Journal;
 use crate::session::Registry;
 use crate::state::{Connection, ControllerState, NodeRow};
+use crate::turns::Turns;
 use crate::workload::admit::Schemas;
 use crate::{ControllerOptions, api, expiry, secret, session};
 
@@ -66,6 +68,10 @@ pub(crate) struct Inner {
     pub(crate) schemas: Schemas,
     /// The sessions that stand.
     pub(crate) registry: Arc<Registry>,
+    /// The answers that go on.
+    pub(crate) streams: Streams,
+    /// The changes under way, by their key.
+    pub(crate) turns: Turns,
     /// Cancelled when the host stops: ends the answers that would go on for ever.
     pub(crate) closing: CancellationToken,
 }
@@ -103,6 +109,8 @@ impl Controller {
             clock,
             entropy,
             registry: Arc::default(),
+            streams: Streams::default(),
+            turns: Turns::default(),
             closing: CancellationToken::new(),
         };
         Ok(Self {

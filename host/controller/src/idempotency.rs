@@ -61,6 +61,11 @@ impl Keyed {
         }
     }
 
+    /// The key itself.
+    pub(crate) fn key(&self) -> &str {
+        &self.key
+    }
+
     /// What was answered to this request before, if it was.
     ///
     /// # Errors

@@ -35,11 +35,13 @@ mod refusal;
 mod secret;
 mod session;
 mod state;
+mod turns;
 mod workload;
 
 #[cfg(test)]
 mod tests;
 
+pub use api::ConnectionPlace;
 pub use api::problem::{Problem, Reason};
 pub use controller::{Controller, OpenError};
 pub use options::{ControllerOptions, Limits};

@@ -6,20 +6,22 @@ use std::sync::Arc;
 use fleet_capability::Redactor;
 use fleet_model::NodeId;
 use fleet_model::id::RunId;
+use fleet_model::item::ItemKey;
 use fleet_model::plugin::Plugin;
 use fleet_plugin::Drivers;
 use fleet_seam::{Clock, Entropy};
 use fleet_store::Store;
 
 use crate::board::Board;
+use crate::effects::Effects;
 use crate::exec::Execs;
 use crate::files::Files;
 use crate::packets::Pump;
 use crate::secrets::SecretDesk;
-use crate::signal::Turns;
 use crate::state::NodeState;
 use crate::stats::Ledger;
-use crate::workspace::Hashes;
+use crate::turns::Turns;
+use crate::workspace::{Hashes, Rooms};
 
 /// Shared by the node's tasks.
 pub(crate) struct Context {
@@ -37,10 +39,13 @@ pub(crate) struct Context {
     pub(crate) packets: Pump,
     pub(crate) secrets: Arc<SecretDesk>,
     pub(crate) redactor: Redactor,
-    pub(crate) signals: Turns,
+    /// Signals of workloads.
+    pub(crate) signals: Turns<ItemKey>,
+    pub(crate) effects: Effects,
     pub(crate) stats: Ledger,
     pub(crate) execs: Execs,
     pub(crate) hashes: Hashes,
+    pub(crate) rooms: Rooms,
 }
 
 impl Context {

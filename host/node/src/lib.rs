@@ -9,13 +9,16 @@
 //! * `forward` connects to the ports of workloads, `signal` sends signals, `stats` looks at what is used.
 //! * `packets` carries what workloads emit to the controller, `secrets` brings values from it, `disk`
 //!   ends a workload whose workspace is too large.
+//! * `effects` lets what was begun come to its end when whoever asked for it is gone.
 //! * [`state`] is all that survives a restart.
 //!
 //! A node keeps working when its controller is gone, and its workloads keep running when it is.
 
+mod abreast;
 mod board;
 mod context;
 mod disk;
+mod effects;
 mod exec;
 pub mod files;
 mod forward;
@@ -37,6 +40,7 @@ pub mod state;
 mod stats;
 mod streams;
 mod sweep;
+mod turns;
 
 #[cfg(test)]
 mod tests;

@@ -19,6 +19,7 @@ use tokio_util::sync::CancellationToken;
 use crate::board::Board;
 use crate::context::Context;
 use crate::disk;
+use crate::effects::Effects;
 use crate::exec::{self, Execs};
 use crate::files::Files;
 use crate::hub::Hub;
@@ -27,14 +28,17 @@ use crate::readiness::Readiness;
 use crate::reconcile::recover::recover;
 use crate::secrets::SecretDesk;
 use crate::session;
-use crate::signal::Turns;
 use crate::state::{Identity, NodeState};
 use crate::stats::{self, Ledger};
 use crate::sweep::sweep;
-use crate::workspace::{self, Hashes};
+use crate::turns::Turns;
+use crate::workspace::{self, Hashes, Rooms};
 
 /// How long a start waits for backends to say what became of their runs.
 const RECOVER: Duration = Duration::from_secs(5);
+
+/// How long a stop waits for what is under way to be written down.
+const EFFECTS: Duration = Duration::from_secs(5);
 
 /// How a node is set up.
 #[derive(Debug, Clone)]
@@ -143,9 +147,11 @@ impl Node {
             secrets,
             redactor,
             signals: Turns::default(),
+            effects: Effects::default(),
             stats: Ledger::default(),
             execs: Execs::default(),
             hashes: Hashes::default(),
+            rooms: Rooms::default(),
         });
         Ok(Self {
             context,
@@ -170,6 +176,7 @@ impl Node {
     pub async fn run(self, stop: CancellationToken) {
         // Everything of this node ends with it, also when it ends because its store has failed.
         let stop = stop.child_token();
+        let _effects = self.context.effects.guard();
         let hub = Arc::new(Hub::new(self.context.clone(), stop.clone()));
         tokio::select! {
             recovered = self.recovered() => hub.resume(recovered),
@@ -196,6 +203,10 @@ impl Node {
             until(&stop, self.context.packets.listen()),
         );
         hub.ended().await;
+        tokio::select! {
+            () = self.context.effects.ended() => {}
+            () = self.context.clock.sleep(EFFECTS) => {}
+        }
     }
 
     /// What became of the runs it had, as far as backends can say so soon. Backends that are still

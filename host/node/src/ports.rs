@@ -4,12 +4,21 @@
 //! it until the workload is removed. Where the backend's workloads share the node's network (the
 //! default), a port with a fixed number is that number; where they have their own
 //! (`network = "mapped"` in the backend's description), every port gets a free one.
+//!
+//! A fixed number that somebody listens on already is not given: the program could not listen there, and
+//! whoever asks for its port would be led to somebody else's. That is looked at once, before the workload is
+//! begun; who listens later is the business of the machine's owner.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::net::{Ipv4Addr, TcpListener};
+use std::io;
+use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, TcpListener, TcpStream};
+use std::time::Duration;
 
 use fleet_model::driver::Port;
 use fleet_model::{Error, Name};
+
+/// How long somebody who listens may take to be connected to.
+const CONNECT: Duration = Duration::from_secs(1);
 
 /// Whose network a backend's workloads are in.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -49,6 +58,45 @@ impl Candidates {
     pub(crate) fn numbers(&self) -> Vec<u16> {
         self.0.iter().map(|(port, _)| *port).collect()
     }
+}
+
+/// Looks whether somebody listens on a fixed number. Blocks for as long as loopback takes to answer.
+///
+/// # Errors
+/// `unavailable` (`port-in-use`): it may be free later.
+pub(crate) fn check_fixed(wanted: &BTreeMap<Name, u16>, network: Network) -> Result<(), Error> {
+    let mut fixed = wanted.iter().filter(|(_, port)| **port != 0);
+    match fixed.find(|(_, port)| network == Network::Shared && is_in_use(**port)) {
+        Some((name, port)) => Err(port_in_use(name, *port)),
+        None => Ok(()),
+    }
+}
+
+/// Whether somebody listens on this port of either loopback.
+fn is_in_use(port: u16) -> bool {
+    let loopbacks: [IpAddr; 2] = [Ipv4Addr::LOCALHOST.into(), Ipv6Addr::LOCALHOST.into()];
+    loopbacks.into_iter().any(|address| {
+        let address = SocketAddr::new(address, port);
+        match TcpListener::bind(address) {
+            Ok(_) => false,
+            // A port that this user may not take tells only those who ask there.
+            Err(error) if error.kind() == io::ErrorKind::PermissionDenied => {
+                let connected = TcpStream::connect_timeout(&address, CONNECT);
+                connected.is_ok()
+            }
+            Err(error) => error.kind() == io::ErrorKind::AddrInUse,
+        }
+    })
+}
+
+fn port_in_use(name: &Name, port: u16) -> Error {
+    Error::unavailable(
+        "port-in-use",
+        format!(
+            "somebody listens on the port {port} (`{name}`) of this node already: end that program, or leave the number out \
+             and the node picks a free one"
+        ),
+    )
 }
 
 /// How many candidates make sure that enough are left when some belong to workloads that do not
@@ -173,6 +221,24 @@ mod tests {
                 .code,
             "no-free-port"
         );
+    }
+
+    #[test]
+    fn a_fixed_number_that_somebody_listens_on_is_not_given() {
+        for address in ["127.0.0.1:0", "0.0.0.0:0", "[::1]:0"] {
+            let Ok(listener) = TcpListener::bind(address) else {
+                // A machine without IPv6.
+                continue;
+            };
+            let port = listener.local_addr().unwrap().port();
+            let wanted = ports(&[("any", 0), ("web", port)]);
+            let error = check_fixed(&wanted, Network::Shared).unwrap_err();
+            assert_eq!(error.code, "port-in-use", "{address}");
+            assert!(error.kind.is_retryable() && error.message.contains("`web`"));
+            check_fixed(&wanted, Network::Mapped).unwrap();
+            drop(listener);
+            check_fixed(&wanted, Network::Shared).unwrap();
+        }
     }
 
     #[test]

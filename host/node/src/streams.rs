@@ -20,6 +20,9 @@ use crate::context::Context;
 use crate::state::{Record, Stage};
 use crate::{exec, forward, send, signal, stats, workspace};
 
+/// Lines of a followed log that go out together at most, in bytes.
+const BURST_BYTES: usize = 512 * 1024;
+
 /// How long a log that is asked for waits for a workload that is being made.
 const MAKING: Duration = Duration::from_secs(30);
 
@@ -196,27 +199,31 @@ impl Log<'_> {
             let over = self.over();
             tokio::pin!(over);
             loop {
-                let frame = tokio::select! {
+                let first = tokio::select! {
                     biased;
                     frame = source.output.next() => frame,
                     () = &mut over => break,
                     () = stream.closed() => return Ok(()),
                 };
-                match frame {
-                    Some(Ok(frame)) => {
-                        cursor = frame.cursor.clone().or(cursor);
-                        sent_any = true;
-                        feed(&mut stream, frame).await?;
-                        // What is ready goes out together; what is not is not waited for.
-                        while let Some(Some(Ok(frame))) = source.output.next().now_or_never() {
+                // What is ready goes out together; what is not is not waited for.
+                let (mut next, mut burst) = (Some(first), 0);
+                while let Some(frame) = next {
+                    match frame {
+                        Some(Ok(frame)) => {
                             cursor = frame.cursor.clone().or(cursor);
+                            sent_any = true;
+                            burst += frame.bytes.len();
                             feed(&mut stream, frame).await?;
                         }
-                        stream.flush().await?;
+                        Some(Err(error)) => return fail(stream, &error).await,
+                        None => return stream.finish().await,
                     }
-                    Some(Err(error)) => return fail(stream, &error).await,
-                    None => return stream.finish().await,
+                    next = match burst < BURST_BYTES {
+                        true => source.output.next().now_or_never(),
+                        false => None,
+                    };
                 }
+                stream.flush().await?;
             }
             if sent_any && cursor.is_none() {
                 // A log that cannot be resumed has been followed as far as it can be.

@@ -14,21 +14,19 @@ use fleet_model::item::{Generation, ItemKey};
 use fleet_model::stats::Sample;
 use fleet_model::{Error, ErrorKind};
 use futures::stream::{SplitSink, SplitStream};
-use futures::{SinkExt, StreamExt};
+use futures::{FutureExt, SinkExt, StreamExt};
 use serde::{Deserialize, Serialize};
 use tokio::sync::{mpsc, oneshot};
 use tokio_util::codec::{Framed, LengthDelimitedCodec};
-use tokio_util::compat::{Compat, FuturesAsyncReadCompatExt, TokioAsyncReadCompatExt};
+use tokio_util::compat::TokioAsyncReadCompatExt;
 
 use crate::file::FileCall;
 use crate::pingless::Pingless;
+use crate::places::{MAX_STREAMS, MOST_ANSWERED, MOST_OPENED, Place, Placed, Places};
 use crate::transport::Bytes;
 
 /// The largest frame of a stream, in bytes: the largest command, 1 MiB, fits in base64.
 pub const MAX_FRAME_BYTES: usize = 2 * 1024 * 1024;
-
-/// Streams open at once on one session.
-const MAX_STREAMS: usize = 4096;
 
 /// What may be under way on a stream that was just opened, in bytes: yamux's own figure.
 const FIRST_WINDOW_BYTES: usize = 256 * 1024;
@@ -36,9 +34,6 @@ const FIRST_WINDOW_BYTES: usize = 256 * 1024;
 /// What may be under way beyond that on all streams of a session together, in bytes: given to those that
 /// are read fast over a slow way.
 const MORE_WINDOW_BYTES: usize = 64 * 1024 * 1024;
-
-/// Streams a node may have waiting to be answered.
-const MAX_PENDING: usize = 64;
 
 /// What a stream is for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -190,14 +185,14 @@ pub struct LogOptions {
 
 /// One stream, framed. Dropping it tells the other side that nobody reads any more.
 #[derive(Debug)]
-pub struct BulkStream(Framed<Compat<yamux::Stream>, LengthDelimitedCodec>);
+pub struct BulkStream(Framed<Placed, LengthDelimitedCodec>);
 
 impl BulkStream {
-    fn over(stream: yamux::Stream) -> Self {
+    fn over(stream: Placed) -> Self {
         let codec = LengthDelimitedCodec::builder()
             .max_frame_length(MAX_FRAME_BYTES)
             .new_codec();
-        Self(Framed::new(stream.compat(), codec))
+        Self(Framed::new(stream, codec))
     }
 
     /// Sends one frame; waits while the reader has given no credit.
@@ -270,7 +265,7 @@ impl BulkStream {
 
 /// What is sent on a stream.
 #[derive(Debug)]
-pub struct BulkSink(SplitSink<Framed<Compat<yamux::Stream>, LengthDelimitedCodec>, Frame>);
+pub struct BulkSink(SplitSink<Framed<Placed, LengthDelimitedCodec>, Frame>);
 
 impl BulkSink {
     /// Sends one frame; waits while the reader has given no credit.
@@ -308,7 +303,7 @@ impl BulkSink {
 
 /// What comes on a stream.
 #[derive(Debug)]
-pub struct BulkSource(SplitStream<Framed<Compat<yamux::Stream>, LengthDelimitedCodec>>);
+pub struct BulkSource(SplitStream<Framed<Placed, LengthDelimitedCodec>>);
 
 impl BulkSource {
     /// The next frame; `None` at the stream's end.
@@ -321,6 +316,7 @@ impl BulkSource {
 /// clone or one stream does.
 #[derive(Debug, Clone)]
 pub struct Opener {
+    places: Places,
     wanted: mpsc::Sender<oneshot::Sender<Result<yamux::Stream, yamux::ConnectionError>>>,
 }
 
@@ -328,19 +324,27 @@ impl Opener {
     /// Takes the controller's end. The returned future drives the connection: spawn it.
     pub fn over(io: Box<dyn Bytes>) -> (Self, impl Future<Output = ()> + Send) {
         let (wanted, requests) = mpsc::channel(16);
-        (Self { wanted }, drive_opener(io, requests))
+        let places = Places::new(MOST_OPENED);
+        (Self { places, wanted }, drive_opener(io, requests))
     }
 
     /// Opens a stream, sends the request, and waits for the node's answer.
     ///
     /// # Errors
-    /// The node's own error, or `unavailable` when the session is gone.
+    /// The node's own error; `exhausted` (`too-many-streams`) where as many are open as may be;
+    /// `unavailable` when the session is gone.
     pub async fn open(&self, request: &Request) -> Result<BulkStream, Error> {
+        let place = self.places.take()?;
         let (give, opened) = oneshot::channel();
         self.wanted.send(give).await.map_err(|_| gone())?;
         let stream = opened.await.map_err(|_| gone())?.map_err(|_| gone())?;
-        let mut stream = BulkStream::over(stream);
-        send_json(&mut stream, request).await.map_err(|_| gone())?;
+        let mut stream = BulkStream::over(Placed::new(stream, place));
+        match send_json(&mut stream, request).await {
+            // A node that refuses at once does not read all of it: what counts is its answer.
+            Ok(()) => {}
+            Err(error) if error.kind() == io::ErrorKind::WriteZero => {}
+            Err(_) => return Err(gone()),
+        }
         match stream.receive().await {
             Some(Ok(frame)) => match serde_json::from_slice::<Result<(), Error>>(&frame) {
                 Ok(Ok(())) => Ok(stream),
@@ -358,13 +362,13 @@ impl Opener {
 /// The node's end: requests as they come.
 #[derive(Debug)]
 pub struct Acceptor {
-    incoming: mpsc::Receiver<yamux::Stream>,
+    incoming: mpsc::Receiver<Placed>,
 }
 
 impl Acceptor {
     /// Takes the node's end. The returned future drives the connection: spawn it.
     pub fn over(io: Box<dyn Bytes>) -> (Self, impl Future<Output = ()> + Send) {
-        let (found, incoming) = mpsc::channel(MAX_PENDING);
+        let (found, incoming) = mpsc::channel(MOST_ANSWERED);
         (Self { incoming }, drive_acceptor(io, found))
     }
 
@@ -476,96 +480,33 @@ async fn drive_opener(
     .await;
 }
 
-/// Passes opened streams on until the connection breaks. A node that does not answer in time lets
-/// them queue; past the queue they are reset, which the controller sees as `unavailable`.
-async fn drive_acceptor(io: Box<dyn Bytes>, found: mpsc::Sender<yamux::Stream>) {
+/// Passes opened streams on until the connection breaks. Each is heard at once, however long its answer
+/// takes: yamux opens no more than 256 that the other end has not heard of. Those for which there is no
+/// place are refused.
+async fn drive_acceptor(io: Box<dyn Bytes>, found: mpsc::Sender<Placed>) {
+    let places = Places::new(MOST_ANSWERED);
     let mut connection =
         yamux::Connection::new(Pingless::new(io).compat(), config(), yamux::Mode::Server);
     let inbound = |connection: &mut yamux::Connection<_>, cx: &mut std::task::Context<'_>| {
         connection.poll_next_inbound(cx)
     };
-    while let Some(Ok(stream)) = std::future::poll_fn(|cx| inbound(&mut connection, cx)).await {
-        let _ = found.try_send(stream);
+    while let Some(Ok(mut stream)) = std::future::poll_fn(|cx| inbound(&mut connection, cx)).await {
+        // Nothing waits: a new stream has room for these few frames.
+        match places.take() {
+            Ok(place) => {
+                // No bytes at all make a frame, and a stream's first says that it was heard.
+                let _ = futures::AsyncWriteExt::write(&mut stream, &[]).now_or_never();
+                // There is room for as many as have a place.
+                let _ = found.try_send(Placed::new(stream, place));
+            }
+            Err(error) => {
+                let mut refused = BulkStream::over(Placed::new(stream, Place::default()));
+                // Then it is dropped, which tells an asker who is still sending to end.
+                let _ = send_json(&mut refused, &Err::<(), _>(error)).now_or_never();
+            }
+        }
     }
 }
 
 #[cfg(test)]
-mod tests {
-    use bytes::Bytes;
-    use fleet_model::item::workload_kind;
-
-    use super::*;
-
-    fn request(key: &str) -> Request {
-        Request::Logs {
-            item: ItemKey {
-                kind: workload_kind(),
-                key: key.into(),
-            },
-            generation: Generation(1),
-            options: LogOptions::default(),
-        }
-    }
-
-    fn pair() -> (Opener, Acceptor) {
-        let (a, b) = tokio::io::duplex(1024);
-        let (opener, drive_a) = Opener::over(Box::new(a));
-        let (acceptor, drive_b) = Acceptor::over(Box::new(b));
-        tokio::spawn(drive_a);
-        tokio::spawn(drive_b);
-        (opener, acceptor)
-    }
-
-    #[tokio::test]
-    async fn a_stream_that_nobody_reads_holds_no_other() {
-        let (opener, mut acceptor) = pair();
-        tokio::spawn(async move {
-            while let Some(mut pending) = acceptor.accept().await {
-                tokio::spawn(async move {
-                    pending.request().await.unwrap();
-                    let mut stream = pending.accept().await.unwrap();
-                    // Far more than any window: ends only if the reader reads or goes away.
-                    for _ in 0..64 {
-                        if stream.send(Bytes::from(vec![7; 256 * 1024])).await.is_err() {
-                            return;
-                        }
-                    }
-                    let _ = stream.finish().await;
-                });
-            }
-        });
-        let stuck = opener.open(&request("stuck")).await.unwrap();
-        let mut read = opener.open(&request("read")).await.unwrap();
-        let mut total = 0;
-        while let Some(frame) = read.receive().await {
-            total += frame.unwrap().len();
-        }
-        assert_eq!(total, 64 * 256 * 1024);
-        drop(stuck);
-    }
-
-    #[tokio::test]
-    async fn a_refusal_reaches_the_asker_and_a_broken_session_is_unavailable() {
-        let (opener, mut acceptor) = pair();
-        let node = tokio::spawn(async move {
-            let mut pending = acceptor.accept().await.unwrap();
-            assert_eq!(pending.request().await.unwrap(), request("a"));
-            pending
-                .refuse(Error::not_found("no-such", "no such workload"))
-                .await
-                .unwrap();
-            acceptor
-        });
-        assert_eq!(
-            opener.open(&request("a")).await.unwrap_err().code,
-            "no-such"
-        );
-        let mut acceptor = node.await.unwrap();
-        let node = tokio::spawn(async move { drop(acceptor.accept().await.unwrap()) });
-        assert_eq!(
-            opener.open(&request("b")).await.unwrap_err().kind,
-            ErrorKind::Unavailable
-        );
-        node.await.unwrap();
-    }
-}
+mod tests;

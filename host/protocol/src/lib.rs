@@ -17,6 +17,7 @@ pub mod link;
 pub mod log;
 pub mod message;
 mod pingless;
+mod places;
 pub mod port;
 pub mod transport;
 pub mod version;

@@ -46,7 +46,7 @@ impl Tree {
             Ok(stat) if kind(&stat) != FileKind::Link => return Err(not_a_folder(path)),
             _ => {}
         }
-        self.make(path).map_err(|error| refused(path, &error))
+        self.make(path).map(drop)
     }
 
     /// Gives something another path, whose folder must be there. Blocks on the disk.

@@ -13,7 +13,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use cap_std::fs::{Dir, OpenOptions, OpenOptionsExt};
 use fleet_model::path::check_path;
 use fleet_model::{Error, WorkloadId};
-use rustix::fs::{AtFlags, Mode, OFlags, Statx, StatxFlags, openat, statx};
+use rustix::fs::{AtFlags, Mode, OFlags, Statx, StatxFlags, mkdirat, openat, statx};
 use rustix::io::Errno;
 use rustix::path::Arg;
 
@@ -95,25 +95,44 @@ impl Tree {
     /// The same; folders that are missing are made, and are durable.
     pub(super) fn place_making<'a>(&self, path: &'a str) -> Result<Place<'a>, Error> {
         check(path)?;
-        if let (Some(parent), _) = split(path) {
-            self.make(parent).map_err(|error| refused(path, &error))?;
-        }
-        self.place(path)
+        let (parent, name) = split(path);
+        let parent = match parent {
+            Some(parent) => self.make(parent)?,
+            None => self.open_parent(None).map_err(|e| refused(path, &e))?,
+        };
+        Ok(Place { parent, name })
     }
 
-    /// Makes a folder with those above it, durably; fine where they are there.
-    pub(super) fn make(&self, path: &str) -> io::Result<()> {
-        match self.root.open_dir(path) {
-            Ok(_) => return Ok(()),
-            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
-            Err(error) => return Err(error),
+    /// Makes a folder with those above it, durably; fine where they are there. Nothing is made in what is
+    /// mounted in the workspace: each folder is looked at before one is made in it.
+    pub(super) fn make(&self, path: &str) -> Result<Dir, Error> {
+        let (mut folder, missing) = self.deepest(path)?;
+        for name in missing {
+            let made = make_in(folder.as_fd(), name).map_err(|error| refused(path, &error))?;
+            self.own(made.as_fd(), path)?;
+            folder = Dir::from(made);
         }
-        self.root.create_dir_all(path)?;
-        let above = path.match_indices('/').filter_map(|(at, _)| path.get(..at));
-        for folder in std::iter::once(".").chain(above) {
-            sync(self.root.open_dir(folder)?.as_fd())?;
+        Ok(folder)
+    }
+
+    /// The deepest folder on the way to this one that is there, and the names that are missing below it.
+    pub(super) fn deepest<'a>(&self, path: &'a str) -> Result<(Dir, Vec<&'a str>), Error> {
+        let (mut above, mut missing) = (Some(path), Vec::new());
+        loop {
+            match (self.open_parent(above), above) {
+                (Ok(folder), _) => {
+                    self.own(folder.as_fd(), path)?;
+                    missing.reverse();
+                    return Ok((folder, missing));
+                }
+                (Err(error), Some(there)) if error.kind() == io::ErrorKind::NotFound => {
+                    let (up, name) = split(there);
+                    missing.push(name);
+                    above = up;
+                }
+                (Err(error), _) => return Err(refused(path, &error)),
+            }
         }
-        Ok(())
     }
 
     /// What is at this path, without opening it: a handle that only names it. A link that stays inside
@@ -147,6 +166,21 @@ impl Tree {
         } else {
             Err(outside(path))
         }
+    }
+}
+
+/// Makes a folder of this name, durably, and opens it; fine where it is there. A link in its place is in
+/// the way, wherever it leads.
+fn make_in(folder: BorrowedFd<'_>, name: &str) -> io::Result<OwnedFd> {
+    match mkdirat(folder, name, Mode::from_raw_mode(0o777)) {
+        Ok(()) | Err(Errno::EXIST) => {}
+        Err(error) => return Err(error.into()),
+    }
+    sync(folder)?;
+    let flags = OFlags::PATH | OFlags::DIRECTORY | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    match openat(folder, name, flags, Mode::empty()) {
+        Err(Errno::LOOP) => Err(Errno::NOTDIR.into()),
+        opened => Ok(opened?),
     }
 }
 

@@ -24,7 +24,7 @@ use crate::opening::{TO_READ, open_folder};
 pub const MOST_ENTRIES: u64 = 500_000;
 
 /// The unit of `st_blocks`, whatever the file system's own is: stat(2).
-const BLOCK_BYTES: u64 = 512;
+pub(super) const BLOCK_BYTES: u64 = 512;
 
 /// What a workload takes on the disk.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]

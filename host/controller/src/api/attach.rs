@@ -6,6 +6,7 @@
 
 use std::time::Duration;
 
+use axum::Extension;
 use axum::extract::State;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::ws::{Message, WebSocket, WebSocketUpgrade};
@@ -23,8 +24,9 @@ use super::logs::away;
 use super::params::Params;
 use super::problem::Problem;
 use super::reach::Reached;
+use super::streams::StreamPlace;
 use super::target::Target;
-use super::{Api, tunnel};
+use super::{Api, ConnectionPlace, tunnel};
 
 /// How often a quiet connection is used, so that nobody in between takes it for dead. A client that does
 /// not answer may be slow, which is its right: whether it is gone, its connection tells.
@@ -43,21 +45,23 @@ const PARTING: Duration = Duration::from_secs(2);
     ),
     responses(
         (status = 101, description = "attached: the WebSocket begins"),
-        (status = "default", description = "a problem: `no-such-exec`, `no-websocket`; 503 while its node is away", content_type = "application/problem+json", body = Problem)
+        (status = "default", description = "a problem: `no-such-exec`, `no-websocket`, `too-many-streams`; 503 while its node is away", content_type = "application/problem+json", body = Problem)
     )
 )]
 pub(super) async fn attach(
     State(api): State<Api>,
     Target(id): Target,
     mut params: Params,
+    connection: Option<Extension<ConnectionPlace>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     let after = params.read("after", "an offset in bytes")?.unwrap_or(0);
     params.finish()?;
     let upgrade = upgrade.map_err(|error| no_upgrade(&error))?;
     let (exec, reached) = reach_exec(&api, &id)?;
+    let place = api.inner.streams.place_of(connection)?;
     let stream = open(&reached, ExecCall::Attach { exec, after }).await?;
-    Ok(tunnel::sized(upgrade).on_upgrade(move |socket| carry(api, reached, stream, socket)))
+    Ok(tunnel::sized(upgrade).on_upgrade(move |socket| carry(api, reached, stream, socket, place)))
 }
 
 fn no_upgrade(error: &WebSocketUpgradeRejection) -> Problem {
@@ -69,7 +73,13 @@ fn no_upgrade(error: &WebSocketUpgradeRejection) -> Problem {
 }
 
 /// Carries frames until one of the sides has ended.
-async fn carry(api: Api, reached: Reached, stream: BulkStream, socket: WebSocket) {
+async fn carry(
+    api: Api,
+    reached: Reached,
+    stream: BulkStream,
+    socket: WebSocket,
+    _place: StreamPlace,
+) {
     let inner = &api.inner;
     let (mut sink, mut source) = stream.split();
     let (mut say, mut hear) = socket.split();

@@ -64,11 +64,9 @@ pub(super) async fn events(
             .into());
     }
     if follow == Flag::Set || wants_stream(&headers) {
-        return Ok(stream(Feed::new(
-            api.inner.clone(),
-            filter,
-            after.unwrap_or(head),
-        )));
+        let place = api.inner.streams.place()?;
+        let feed = Feed::new(api.inner.clone(), filter, after.unwrap_or(head));
+        return Ok(place.held_by(stream(feed)));
     }
     let mut feed = Feed::new(api.inner.clone(), filter, after.unwrap_or(0));
     let (items, is_at_end) = feed.page(limit).await.map_err(unreadable)?;

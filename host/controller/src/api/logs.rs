@@ -103,6 +103,7 @@ pub(super) async fn logs(
         generation: found.item.generation,
         options,
     };
+    let place = api.inner.streams.place()?;
     let stream = live.opener.open(&request).await?;
     let log = Log {
         stream,
@@ -121,7 +122,8 @@ pub(super) async fn logs(
         (CONTENT_TYPE, form.content_type()),
         (CACHE_CONTROL, "no-cache"),
     ];
-    Ok((headers, Body::from_stream(chunks)).into_response())
+    let answer = (headers, Body::from_stream(chunks)).into_response();
+    Ok(place.held_by(answer))
 }
 
 /// How lines are sent.

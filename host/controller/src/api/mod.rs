@@ -8,6 +8,7 @@
 mod attach;
 mod body;
 mod commands;
+mod connection;
 mod events;
 mod execs;
 mod feed;
@@ -28,7 +29,7 @@ mod secret_body;
 mod secrets;
 mod signals;
 mod stats;
-mod streams;
+pub(crate) mod streams;
 mod target;
 mod tunnel;
 mod workloads;
@@ -52,6 +53,8 @@ use utoipa_axum::routes;
 use crate::controller::Inner;
 use problem::Problem;
 
+pub use connection::ConnectionPlace;
+
 /// What handlers share.
 #[derive(Clone)]
 pub(crate) struct Api {
@@ -71,10 +74,6 @@ pub(crate) fn router(
     closed
         .fallback(no_such_path)
         .method_not_allowed_fallback(no_such_method)
-        .layer(middleware::from_fn_with_state(
-            streams::Streams::default(),
-            streams::bound,
-        ))
         .layer(middleware::from_fn_with_state(api.clone(), gate::check))
         .merge(open.method_not_allowed_fallback(no_such_method))
         .layer(DefaultBodyLimit::max(limit))

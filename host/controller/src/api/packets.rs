@@ -81,7 +81,8 @@ pub(super) async fn packets(
     let workload = find(&api.inner.store.snapshot().state, &name)?.at.id;
     let mut feed = Feed::new(api.inner.clone(), workload, after);
     if follow == Flag::Set {
-        return Ok(followed(feed));
+        let place = api.inner.streams.place()?;
+        return Ok(place.held_by(followed(feed)));
     }
     let (items, head) = feed.read(limit).await?;
     let next = items

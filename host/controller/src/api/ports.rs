@@ -4,6 +4,7 @@
 //! What can be said before there is a connection is an ordinary problem: the upgrade is only answered
 //! when the node has connected. See [`tunnel`](super::tunnel) for what comes then.
 
+use axum::Extension;
 use axum::extract::ws::WebSocketUpgrade;
 use axum::extract::ws::rejection::WebSocketUpgradeRejection;
 use axum::extract::{FromRequestParts, Path, State};
@@ -13,12 +14,12 @@ use fleet_model::Error;
 use fleet_protocol::bulk::{BulkStream, Request};
 use serde::Deserialize;
 
-use super::Api;
 use super::logs::away;
 use super::params::Params;
 use super::problem::Problem;
 use super::reach::{Reached, reach};
 use super::tunnel::{self, Tunnel};
+use super::{Api, ConnectionPlace};
 
 /// The workload and the port that a path names.
 #[derive(Debug, Deserialize)]
@@ -52,21 +53,24 @@ impl<S: Send + Sync> FromRequestParts<S> for Door {
     ),
     responses(
         (status = 101, description = "connected: the WebSocket begins. It is closed with 1000 when both directions have ended, with 1011 when the connection broke off, with 1001 when the host stops"),
-        (status = "default", description = "a problem: `no-such-port`, `not-running`; 503 while nobody listens or the workload's node is away", content_type = "application/problem+json", body = Problem)
+        (status = "default", description = "a problem: `no-such-port`, `not-running`, `too-many-streams`; 503 while nobody listens or the workload's node is away", content_type = "application/problem+json", body = Problem)
     )
 )]
 pub(super) async fn connect(
     State(api): State<Api>,
     door: Door,
     params: Params,
+    connection: Option<Extension<ConnectionPlace>>,
     upgrade: Result<WebSocketUpgrade, WebSocketUpgradeRejection>,
 ) -> Result<Response, Problem> {
     params.finish()?;
     let upgrade = upgrade.map_err(|error| no_upgrade(&error))?;
     let reached = reach(&api, &door.name, "the workload")?;
+    let place = api.inner.streams.place_of(connection)?;
     let stream = open(&reached, door.port).await?;
     let tunnel = Tunnel {
         stream,
+        place,
         clock: api.inner.clock.clone(),
         closing: api.inner.closing.clone(),
     };

@@ -84,6 +84,7 @@ pub(super) async fn of_workload(
     let follow = params.flag("follow")? == Flag::Set;
     params.finish()?;
     let reached = reach(&api, &name, "what it uses")?;
+    let place = api.inner.streams.place()?;
     let request = Request::Stats {
         item: Some(reached.item),
         history,
@@ -109,7 +110,8 @@ pub(super) async fn of_workload(
         (CONTENT_TYPE, "application/x-ndjson"),
         (CACHE_CONTROL, "no-cache"),
     ];
-    Ok((headers, Body::from_stream(chunks)).into_response())
+    let answer = (headers, Body::from_stream(chunks)).into_response();
+    Ok(place.held_by(answer))
 }
 
 /// Looks on their way.

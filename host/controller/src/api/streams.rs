@@ -1,17 +1,19 @@
 //! How many answers that go on may be open at once, so that they leave room for all others.
+//!
+//! Whoever answers so takes a place before a node is asked, and it is free again when the answer has ended
+//! or nobody reads it any more. What an answer is sent as says nothing of how long it goes on, so each
+//! handler says so itself.
 
 use std::sync::Arc;
 
+use axum::Extension;
 use axum::body::Body;
-use axum::extract::{Request, State};
-use axum::http::header::CONTENT_TYPE;
-use axum::middleware::Next;
-use axum::response::{IntoResponse, Response};
+use axum::response::Response;
 use fleet_model::{Error, ErrorKind};
 use futures::StreamExt;
-use tokio::sync::Semaphore;
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 
-use super::problem::Problem;
+use super::connection::ConnectionPlace;
 
 /// Answers that go on, at once: three quarters of the connections that a host takes.
 const MOST: usize = 384;
@@ -19,12 +21,9 @@ const MOST: usize = 384;
 /// When to ask again where there are as many as may.
 const RETRY_MS: u32 = 5_000;
 
-/// What answers that go on are sent as.
-const KINDS: [&str; 2] = ["text/event-stream", "application/x-ndjson"];
-
 /// The places of those that are open.
-#[derive(Clone)]
-pub(super) struct Streams(Arc<Semaphore>);
+#[derive(Debug)]
+pub(crate) struct Streams(Arc<Semaphore>);
 
 impl Default for Streams {
     fn default() -> Self {
@@ -32,27 +31,61 @@ impl Default for Streams {
     }
 }
 
-/// Gives an answer that goes on a place until it ends or nobody reads it any more.
-pub(super) async fn bound(
-    State(Streams(places)): State<Streams>,
-    request: Request,
-    next: Next,
-) -> Response {
-    let response = next.run(request).await;
-    let kind = response.headers().get(CONTENT_TYPE);
-    let kind = kind.and_then(|kind| kind.to_str().ok()).unwrap_or_default();
-    if !KINDS.iter().any(|stream| kind.starts_with(stream)) {
-        return response;
+impl Streams {
+    /// A place for an answer whose body goes on.
+    ///
+    /// # Errors
+    /// `exhausted` (`too-many-streams`).
+    pub(super) fn place(&self) -> Result<StreamPlace, Error> {
+        match self.0.clone().try_acquire_owned() {
+            Ok(permit) => Ok(StreamPlace {
+                _permit: permit,
+                _connection: None,
+            }),
+            Err(_) => Err(full()),
+        }
     }
-    let Ok(place) = places.try_acquire_owned() else {
-        return Problem::from(full()).into_response();
-    };
-    let (head, body) = response.into_parts();
-    let pieces = body.into_data_stream().map(move |piece| {
-        let _ = &place;
-        piece
-    });
-    Response::from_parts(head, Body::from_stream(pieces))
+
+    /// A place for a connection that changes to another protocol, which keeps its place as a connection, too.
+    ///
+    /// # Errors
+    /// `exhausted` (`too-many-streams`).
+    pub(super) fn place_of(
+        &self,
+        connection: Option<Extension<ConnectionPlace>>,
+    ) -> Result<StreamPlace, Error> {
+        let place = self.place()?;
+        Ok(StreamPlace {
+            _connection: connection.map(|Extension(place)| place),
+            ..place
+        })
+    }
+
+    /// How many are open.
+    #[cfg(test)]
+    pub(crate) fn open(&self) -> usize {
+        MOST - self.0.available_permits()
+    }
+}
+
+/// A place among answers that go on, free again when it is dropped.
+#[derive(Debug)]
+#[must_use]
+pub(super) struct StreamPlace {
+    _permit: OwnedSemaphorePermit,
+    _connection: Option<ConnectionPlace>,
+}
+
+impl StreamPlace {
+    /// Keeps the place until the answer's body has ended or nobody reads it any more.
+    pub(super) fn held_by(self, response: Response) -> Response {
+        let (head, body) = response.into_parts();
+        let pieces = body.into_data_stream().map(move |piece| {
+            let _ = &self;
+            piece
+        });
+        Response::from_parts(head, Body::from_stream(pieces))
+    }
 }
 
 fn full() -> Error {
@@ -62,7 +95,8 @@ fn full() -> Error {
             ErrorKind::Exhausted,
             "too-many-streams",
             format!(
-                "{MOST} events, logs and packets are being followed, and no more may be: end some of them, then try again"
+                "{MOST} answers go on, and no more may: events, logs, packets and stats that are followed, attached programs and \
+                 connections to ports. End some of them, then try again"
             ),
         )
     }
@@ -70,34 +104,31 @@ fn full() -> Error {
 
 #[cfg(test)]
 mod tests {
-    use axum::routing::get;
-    use axum::{Router, middleware};
-    use tower::ServiceExt as _;
-
     use super::*;
 
-    #[tokio::test]
-    async fn streams_leave_room_and_give_their_place_back() {
+    #[test]
+    fn a_place_is_given_back_with_the_answer_and_there_are_no_more_than_there_are() {
         let streams = Streams(Arc::new(Semaphore::new(1)));
-        let endless = || async {
-            let body =
-                Body::from_stream(futures::stream::pending::<Result<&str, std::io::Error>>());
-            ([(CONTENT_TYPE, KINDS[0])], body)
-        };
-        let router = Router::new()
-            .route("/stream", get(endless))
-            .route("/short", get(|| async { "short" }))
-            .layer(middleware::from_fn_with_state(streams, bound));
-        let ask = |path: &str| {
-            let request = Request::builder().uri(path).body(Body::empty()).unwrap();
-            router.clone().oneshot(request)
-        };
-        let first = ask("/stream").await.unwrap();
-        assert_eq!(first.status(), 200);
-        let second = ask("/stream").await.unwrap();
-        assert_eq!(second.status(), 429);
-        assert_eq!(ask("/short").await.unwrap().status(), 200);
+        let body = Body::from_stream(futures::stream::pending::<Result<&str, std::io::Error>>());
+        let first = streams.place().unwrap().held_by(Response::new(body));
+        let second = streams.place().unwrap_err();
+        assert_eq!(
+            (second.kind, second.code.as_str()),
+            (ErrorKind::Exhausted, "too-many-streams")
+        );
+        assert!(second.retry_after_ms.is_some());
         drop(first);
-        assert_eq!(ask("/stream").await.unwrap().status(), 200);
+        assert!(streams.place().is_ok());
+    }
+
+    #[test]
+    fn a_connection_keeps_its_place_as_long_as_its_stream() {
+        let connections = Arc::new(Semaphore::new(1));
+        let permit = connections.clone().try_acquire_owned().unwrap();
+        let place = Extension(ConnectionPlace::new(permit));
+        let stream = Streams::default().place_of(Some(place)).unwrap();
+        assert_eq!(connections.available_permits(), 0);
+        drop(stream);
+        assert_eq!(connections.available_permits(), 1);
     }
 }

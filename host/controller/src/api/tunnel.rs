@@ -14,6 +14,8 @@ use futures::stream::{SplitSink, SplitStream};
 use futures::{FutureExt, SinkExt, StreamExt};
 use tokio_util::sync::CancellationToken;
 
+use super::streams::StreamPlace;
+
 /// The largest message taken from a client, in bytes.
 pub(super) const MOST_BYTES: usize = 1024 * 1024;
 
@@ -71,6 +73,8 @@ impl Early {
 /// A connection at the node, waiting for its client.
 pub(super) struct Tunnel {
     pub(super) stream: BulkStream,
+    /// Kept until it has ended.
+    pub(super) place: StreamPlace,
     pub(super) clock: Arc<dyn Clock>,
     /// Cancelled when the host stops.
     pub(super) closing: CancellationToken,
@@ -79,6 +83,7 @@ pub(super) struct Tunnel {
 impl Tunnel {
     /// Carries bytes until both directions have ended or one of the sides is gone.
     pub(super) async fn run(self, socket: WebSocket) {
+        let _place = self.place;
         let (sink, source) = self.stream.split();
         let (mut say, mut hear) = socket.split();
         let has_ended = CancellationToken::new();

@@ -14,7 +14,7 @@ use tokio_tungstenite::tungstenite::client::IntoClientRequest as _;
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::scripted::Scripted;
-use super::support::{Bench, TOKEN, within};
+use super::support::{Bench, TOKEN, until, within};
 
 const PATH: &str = "/api/v1/workloads/web/execs";
 
@@ -274,6 +274,7 @@ async fn what_cannot_be_done_says_why() {
 async fn frames_pass_both_ways_as_they_are_and_the_end_closes() {
     let mut served = Served::start(None).await;
     let (mut socket, mut node) = served.attach("?after=7").await;
+    assert_eq!(served.bench.controller.inner.streams.open(), 1);
     let attached = Outward::Attached(Attached {
         after: 7,
         taken: 0,
@@ -305,6 +306,7 @@ async fn frames_pass_both_ways_as_they_are_and_the_end_closes() {
     assert_eq!(Inward::decode(heard).unwrap(), seen);
     assert_eq!(hear(&mut socket).await, None);
     assert!(within(node.receive()).await.is_none());
+    until(|| served.bench.controller.inner.streams.open() == 0).await;
 }
 
 #[tokio::test]

@@ -12,10 +12,11 @@ use fleet_protocol::bulk::{Acceptor, BulkStream, Pending, Request};
 use fleet_protocol::file::{FileCall, Reply};
 use futures::StreamExt;
 use serde_json::{Value, json};
+use tokio::sync::Semaphore;
 use tower::ServiceExt;
 
 use super::scripted::Scripted;
-use super::support::{Answer, Bench, TOKEN, answer, within};
+use super::support::{Answer, Bench, TOKEN, answer, until, within};
 
 const FILES: &str = "/api/v1/workloads/web/files";
 
@@ -28,6 +29,8 @@ struct Disk {
     refusal: Option<Error>,
     /// What it says in the middle of a write.
     failure: Option<Error>,
+    /// What lets a move be answered, where moves wait.
+    moves: Option<Arc<Semaphore>>,
     /// It sends so many bytes fewer than it said.
     missing: usize,
 }
@@ -124,6 +127,18 @@ async fn serve(disk: Shared, mut pending: Pending) {
             arrived: disk.lock().unwrap().arrived.get(&key).map_or(0, Vec::len) as u64,
             sha256: None,
         },
+        FileCall::Move { from, .. } => {
+            let moves = disk.lock().unwrap().moves.clone();
+            let Some(moves) = moves else {
+                stream.send_json(&Reply::Done).await.unwrap();
+                return;
+            };
+            moves.acquire().await.unwrap().forget();
+            match disk.lock().unwrap().files.remove(&from) {
+                Some(_) => Reply::Done,
+                None => Reply::Failed(Error::not_found("no-such-file", "moved away")),
+            }
+        }
         _ => Reply::Done,
     };
     stream.send_json(&reply).await.unwrap();
@@ -490,4 +505,57 @@ async fn without_a_node_or_a_workload_there_are_no_files() {
     let put = bench.send("PUT", &path, &headers, "1234").await;
     put.problem(503, "node-away");
     bench.get(&path).await.problem(503, "node-away");
+}
+
+/// What moves `a`, under a key.
+fn move_request() -> HttpRequest<Body> {
+    HttpRequest::post(format!("{FILES}/move?from=a&to=b"))
+        .header("authorization", format!("Bearer {TOKEN}"))
+        .header("idempotency-key", "m")
+        .body(Body::empty())
+        .unwrap()
+}
+
+#[tokio::test]
+async fn of_two_requests_with_one_key_at_once_one_makes_the_change_and_both_are_told() {
+    let desk = Desk::new().await;
+    desk.file("a", b"x");
+    let moves = Arc::new(Semaphore::new(0));
+    desk.disk(|disk| disk.moves = Some(moves.clone()));
+    let ask = || answer(desk.bench.router(), move_request());
+    let release = async {
+        until(|| desk.disk(|disk| !disk.calls.is_empty())).await;
+        // Long enough for another call to have come.
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        moves.add_permits(2);
+    };
+    let (one, other, ()) = within(async { tokio::join!(ask(), ask(), release) }).await;
+    assert_eq!(
+        (one.status.as_u16(), one.json()),
+        (200, json!({"path": "b"}))
+    );
+    assert_eq!((other.status, other.text), (one.status, one.text));
+    assert_eq!(desk.disk(|disk| disk.calls.len()), 1);
+}
+
+#[tokio::test]
+async fn a_change_whose_asker_goes_away_is_answered_when_it_is_asked_for_again() {
+    let desk = Desk::new().await;
+    desk.file("a", b"x");
+    let moves = Arc::new(Semaphore::new(0));
+    desk.disk(|disk| disk.moves = Some(moves.clone()));
+    let is_asked = until(|| desk.disk(|disk| !disk.calls.is_empty()));
+    tokio::select! {
+        _ = answer(desk.bench.router(), move_request()) => panic!("answered before its time"),
+        () = is_asked => {}
+    }
+    moves.add_permits(1);
+    let again = within(answer(desk.bench.router(), move_request())).await;
+    assert_eq!(
+        (again.status.as_u16(), again.json()),
+        (200, json!({"path": "b"}))
+    );
+    assert_eq!(desk.disk(|disk| disk.calls.len()), 1);
 }

@@ -161,7 +161,9 @@ async fn a_client_that_goes_away_ends_the_nodes_stream() {
     bench.create("web").await;
     let sender = answer(&mut node, Script::Endless);
     let request = Request::get("/api/v1/workloads/web/logs?follow=true")
-        .header("authorization", format!("Bearer {TOKEN}"));
+        .header("authorization", format!("Bearer {TOKEN}"))
+        // It counts among answers that go on whatever it is sent as.
+        .header("accept", "application/octet-stream");
     let response = bench
         .router()
         .oneshot(request.body(axum::body::Body::empty()).unwrap())
@@ -169,7 +171,10 @@ async fn a_client_that_goes_away_ends_the_nodes_stream() {
         .unwrap();
     let mut body = response.into_body().into_data_stream();
     assert!(!within(body.next()).await.unwrap().unwrap().is_empty());
+    let streams = &bench.controller.inner.streams;
+    assert_eq!(streams.open(), 1);
     drop(body);
+    assert_eq!(streams.open(), 0);
     let (_, saw_reader_go) = within(sender).await.unwrap();
     assert!(saw_reader_go);
 }

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_tungstenite::tungstenite::{Error as WsError, Message};
 
 use super::served::{Behind, Served, Socket, text};
-use super::support::within;
+use super::support::{until, within};
 
 const PATH: &str = "/api/v1/workloads/web/ports/http/connect";
 
@@ -135,4 +135,21 @@ async fn what_cannot_be_connected_is_refused_before_there_is_a_websocket() {
         panic!("not refused")
     };
     assert_eq!(refused.status(), 503);
+}
+
+#[tokio::test]
+async fn a_connection_counts_as_long_as_it_stands() {
+    let (listener, behind) = program().await;
+    let served = Served::with(behind).await;
+    let (mut socket, program) = connected(&served, &listener).await;
+    let (other, mut still) = connected(&served, &listener).await;
+    let kept = || served.kept();
+    assert_eq!(kept(), (2, 2));
+    socket.send(Message::Binary(Bytes::new())).await.unwrap();
+    drop(program);
+    assert_eq!(closed(&mut socket).await.0, Some(1000));
+    drop((socket, other));
+    let gone = async { while still.write_all(&[0; 1024]).await.is_ok() {} };
+    within(gone).await;
+    until(|| kept() == (0, 0)).await;
 }

@@ -17,7 +17,7 @@ use tokio::sync::mpsc;
 use tokio_tungstenite::tungstenite::Message;
 
 use super::served::{Behind, Served, text};
-use super::support::within;
+use super::support::{until, within};
 
 const PREFIX: &str = "/api/v1/workloads/web/preview/http";
 
@@ -137,8 +137,10 @@ async fn a_reader_that_goes_away_ends_the_programs_connection() {
     let answer = served.ask(request.unwrap()).await;
     let mut answer = Body::new(answer.into_body()).into_data_stream();
     within(answer.next()).await.unwrap().unwrap();
+    assert_eq!(served.kept().0, 1);
     drop(answer);
     within(has_ended.recv()).await.unwrap();
+    until(|| served.kept() == (0, 0)).await;
 }
 
 #[tokio::test]
@@ -193,9 +195,11 @@ async fn a_websocket_is_passed_through() {
         let answer = within(socket.next()).await.unwrap().unwrap();
         assert_eq!(answer, Message::text(format!("you said {word}")));
     }
+    assert_eq!(served.kept(), (1, 1));
     served.bench.stop.cancel();
     // The host's end is the connection's.
     while let Some(Ok(_)) = within(socket.next()).await {}
+    until(|| served.kept() == (0, 0)).await;
 }
 
 /// A program that reads a little and answers with these bytes.

@@ -1,5 +1,7 @@
 //! A controller behind a real listener, and a node that connects its ports to a program of the test's.
 
+use std::sync::Arc;
+
 use axum::body::Body;
 use axum::http::{Request, Response};
 use fleet_model::Error;
@@ -8,14 +10,21 @@ use fleet_protocol::port::carry;
 use hyper::body::Incoming;
 use hyper_util::rt::TokioIo;
 use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::Semaphore;
+use tower::util::MapRequestLayer;
 
 use super::scripted::Scripted;
 use super::support::{Bench, TOKEN, within};
+use crate::ConnectionPlace;
+
+/// More than any test keeps.
+const CONNECTIONS: usize = 64;
 
 /// A controller, served.
 pub(super) struct Served {
     pub(super) bench: Bench,
     node: Option<Scripted>,
+    connections: Arc<Semaphore>,
     address: String,
 }
 
@@ -57,11 +66,13 @@ impl Served {
         });
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap().to_string();
-        let router = bench.router();
+        let connections = Arc::new(Semaphore::new(CONNECTIONS));
+        let router = bench.router().layer(placed(connections.clone()));
         tokio::spawn(async move { axum::serve(listener, router).await });
         Self {
             bench,
             node: Some(node),
+            connections,
             address,
         }
     }
@@ -99,6 +110,12 @@ impl Served {
         within(sender.send_request(request)).await.unwrap()
     }
 
+    /// How many answers go on, and how many connections have kept their place.
+    pub(super) fn kept(&self) -> (usize, usize) {
+        let connections = CONNECTIONS - self.connections.available_permits();
+        (self.bench.controller.inner.streams.open(), connections)
+    }
+
     /// A WebSocket at this path.
     pub(super) async fn websocket(
         &self,
@@ -114,6 +131,19 @@ impl Served {
         let opened = within(tokio_tungstenite::client_async(request, stream)).await;
         opened.map(|(socket, _)| socket)
     }
+}
+
+/// A place among these for each request, as one that serves connections gives it.
+fn placed(
+    connections: Arc<Semaphore>,
+) -> MapRequestLayer<impl Fn(Request<Body>) -> Request<Body> + Clone> {
+    MapRequestLayer::new(move |mut request: Request<Body>| {
+        let permit = connections.clone().try_acquire_owned().unwrap();
+        request
+            .extensions_mut()
+            .insert(ConnectionPlace::new(permit));
+        request
+    })
 }
 
 pub(super) type Socket = tokio_tungstenite::WebSocketStream<TcpStream>;

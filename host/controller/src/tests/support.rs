@@ -273,6 +273,16 @@ pub(crate) async fn within<T>(what: impl Future<Output = T>) -> T {
         .expect("it did not happen within 20 s")
 }
 
+/// Waits until something is so that nobody tells of.
+pub(crate) async fn until(is_so: impl Fn() -> bool) {
+    within(async {
+        while !is_so() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
 pub(crate) fn plugin(name: &str, state: PluginState) -> Plugin {
     Plugin {
         name: name.to_owned(),

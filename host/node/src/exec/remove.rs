@@ -1,8 +1,11 @@
 //! Ends a program and forgets it; sends it a signal.
+//!
+//! What was done is written down after it was done, also where whoever asked for it goes away meanwhile.
 
+use fleet_model::item::Generation;
 use fleet_model::{Error, ErrorKind, Verb};
 
-use super::beside::{Beside, write};
+use super::beside::{Beside, find, write};
 use super::book::signalled;
 
 /// The code of a signal's error when nothing is left to send it to.
@@ -14,13 +17,17 @@ pub(super) async fn remove(beside: &Beside) -> Result<(), Error> {
         // What is being started can only be ended when its backend has said how it is known.
         beside.known()?;
     }
-    at_backend(beside).await?;
-    let name = beside.name();
-    write(&beside.context, &beside.at, move |execs| {
-        execs.remove(&name);
-        Ok(())
-    })
-    .await
+    let own = beside.clone();
+    let effect = async move {
+        at_backend(&own).await?;
+        let name = own.name();
+        write(&own.context, &own.at, move |execs| {
+            execs.remove(&name);
+            Ok(())
+        })
+        .await
+    };
+    beside.context.effects.run(effect).await
 }
 
 /// Its backend ends and forgets it.
@@ -39,15 +46,24 @@ pub(super) async fn at_backend(beside: &Beside) -> Result<(), Error> {
 
 /// Sends it a signal, once per key.
 pub(super) async fn signal(beside: &Beside, key: String, signal: &str) -> Result<(), Error> {
-    if beside.record.signals.contains(&key) {
+    let context = &beside.context;
+    let turn = context.execs.signals.of(&beside.id).lock_owned().await;
+    // As it is now that those before it are done.
+    let own = find(context, &beside.at.item, Generation(u64::MAX), beside.id)?;
+    if own.record.signals.contains(&key) {
         return Ok(());
     }
-    if beside.record.over.is_some() {
+    if own.record.over.is_some() {
         return Err(is_over());
     }
-    send(beside, &key, signal).await?;
-    beside.change(move |exec| signalled(exec, key)).await?;
-    Ok(())
+    let signal = signal.to_owned();
+    let effect = async move {
+        let _turn = turn;
+        send(&own, &key, &signal).await?;
+        own.change(move |exec| signalled(exec, key)).await?;
+        Ok(())
+    };
+    context.effects.run(effect).await
 }
 
 /// Sends it a signal.

@@ -20,6 +20,18 @@ use crate::context::Context;
 use crate::running::running;
 use crate::state::Run;
 
+/// The code with which a backend refuses a program because as many run as may.
+const TOO_MANY: &str = "too-many-execs";
+
+/// Whether anybody has asked a backend for a program before.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) enum Try {
+    /// Nobody has.
+    First,
+    /// Somebody may have, and nobody knows what came of it.
+    Again,
+}
+
 /// Backends asked at once.
 const ABREAST: usize = 8;
 
@@ -49,13 +61,15 @@ pub(super) async fn start(
         Some(run) => run,
         None => running(context, item, generation).await?.run,
     };
-    let record = enter(context, item, &run, id, wanted).await?;
+    // From before it is written down: nobody else takes it for one that was left half begun.
+    let _under_way = context.execs.begin(id);
+    let (record, attempt) = enter(context, item, &run, id, wanted).await?;
     let beside = Beside::of(context, item, &run, id, record)?;
     if beside.record.known.is_some() || beside.record.over.is_some() {
         let state = look(&beside).await?;
         return Ok(beside.record.shown(id, state));
     }
-    let begun = begin(&beside).await?;
+    let begun = begin(&beside, attempt).await?;
     Ok(begun.shown(id, begun.over.clone().unwrap_or(ExecState::Running)))
 }
 
@@ -83,7 +97,7 @@ async fn enter(
     run: &Run,
     id: ExecId,
     wanted: ExecRecord,
-) -> Result<ExecRecord, Error> {
+) -> Result<(ExecRecord, Try), Error> {
     let at = At::of(item, run);
     let once = || {
         let (wanted, name) = (wanted.clone(), name(id.key));
@@ -93,17 +107,17 @@ async fn enter(
     };
     let entered = match once().await {
         // Those whose end nobody has looked at do not count.
-        Err(error) if error.code == "too-many-execs" => {
+        Err(error) if error.code == TOO_MANY => {
             look_at_all(context, item, run, id).await;
             once().await
         }
         entered => entered,
     };
     match entered? {
-        (Admission::Known(known), _) => Ok(*known),
+        (Admission::Known(known), _) => Ok((*known, Try::Again)),
         (Admission::New(forgotten), entered) => {
             forget(context, item, run, id, forgotten).await;
-            Ok(entered)
+            Ok((entered, Try::First))
         }
     }
 }
@@ -153,7 +167,7 @@ async fn forget(
 }
 
 /// Asks the backend, under the one op that the key names, and writes its answer down.
-pub(super) async fn begin(beside: &Beside) -> Result<ExecRecord, Error> {
+pub(super) async fn begin(beside: &Beside, attempt: Try) -> Result<ExecRecord, Error> {
     let Beside {
         context,
         at,
@@ -175,7 +189,7 @@ pub(super) async fn begin(beside: &Beside) -> Result<ExecRecord, Error> {
             })
             .await
         }
-        Err(error) if is_final(error.kind) => {
+        Err(error) if is_final(&error, attempt) => {
             let name = beside.name();
             let taken_back = write(context, at, move |execs| {
                 if execs.get(&name).is_some_and(|exec| exec.known.is_none()) {
@@ -194,16 +208,39 @@ pub(super) async fn begin(beside: &Beside) -> Result<ExecRecord, Error> {
 }
 
 /// Whether this answer says that nothing was begun and nothing will be by asking again.
-fn is_final(kind: ErrorKind) -> bool {
-    match kind {
+///
+/// Where somebody asked before, a lack of room says nothing of what they began. Neither does it ever
+/// where the host says so for a backend that it did not reach, which is busy with other calls.
+fn is_final(error: &Error, attempt: Try) -> bool {
+    match error.kind {
         ErrorKind::Invalid
         | ErrorKind::NotFound
         | ErrorKind::Conflict
         | ErrorKind::Denied
-        | ErrorKind::Unsupported
-        | ErrorKind::Exhausted => true,
+        | ErrorKind::Unsupported => true,
+        ErrorKind::Exhausted => attempt == Try::First && error.code == TOO_MANY,
         ErrorKind::Unavailable | ErrorKind::Deadline | ErrorKind::Internal | ErrorKind::Other => {
             false
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_lack_of_room_is_the_last_word_only_to_whoever_asked_first() {
+        let error = |kind, code: &str| Error::new(kind, code, "x");
+        for (error, attempt, want) in [
+            (error(ErrorKind::Exhausted, TOO_MANY), Try::First, true),
+            (error(ErrorKind::Exhausted, TOO_MANY), Try::Again, false),
+            (error(ErrorKind::Exhausted, "queue"), Try::First, false),
+            (error(ErrorKind::Exhausted, "queue"), Try::Again, false),
+            (error(ErrorKind::Invalid, "x"), Try::Again, true),
+            (error(ErrorKind::Deadline, "x"), Try::First, false),
+        ] {
+            assert_eq!(is_final(&error, attempt), want, "{error} {attempt:?}");
         }
     }
 }

@@ -7,12 +7,15 @@ use fleet_model::exec::ExecId;
 use tokio::sync::Notify;
 
 use super::attach::Seats;
+use crate::turns::Turns;
 
 /// Programs being begun, and who is attached to which.
 #[derive(Debug, Default)]
 pub(crate) struct Execs {
     /// One place per program.
     pub(super) seats: Arc<Seats>,
+    /// Signals of one are sent one after the other.
+    pub(super) signals: Turns<ExecId>,
     beginning: Mutex<Vec<ExecId>>,
     changed: Notify,
 }

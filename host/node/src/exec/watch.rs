@@ -1,23 +1,27 @@
 //! Looks after programs without being asked: ends those whose time is over, begins those that a crash
 //! left half begun.
+//!
+//! One step is under way for a program at a time, and so many for a backend. A backend that does not
+//! answer holds up its own programs and no others.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleet_model::Error;
 use fleet_model::driver::Exit;
 use fleet_model::exec::{ExecId, ExecState};
+use fleet_model::{Error, Name};
 use fleet_protocol::exec::key;
-use futures::StreamExt;
+use tokio::task::{Id, JoinSet};
 
 use super::beside::{At, Beside};
 use super::look::look;
 use super::overdue::{Done, Step, step};
 use super::{remove, start};
+use crate::abreast::Abreast;
 use crate::context::Context;
 
-/// Backends asked at once.
+/// Steps under way at once for one backend.
 const ABREAST: usize = 8;
 
 /// How long after a failure something is tried again, in milliseconds.
@@ -28,34 +32,51 @@ type Which = (At, u64);
 
 /// Looks after them for ever. May be dropped at any time.
 pub(crate) async fn watch(context: &Arc<Context>) {
+    let places = Arc::new(Abreast::new(ABREAST));
     let mut done = BTreeMap::<Which, Done>::new();
+    let (mut steps, mut busy) = (JoinSet::new(), BTreeMap::<Id, Which>::new());
     loop {
-        let (due, next_ms) = survey(context, &mut done);
-        let acted = !due.is_empty();
-        let outcomes: Vec<_> = futures::stream::iter(due)
-            .map(async |(which, beside, step)| (which, act(&beside, step).await))
-            .buffer_unordered(ABREAST)
-            .collect()
-            .await;
-        for (which, outcome) in outcomes {
-            let entry = done.entry(which).or_default();
-            match outcome {
-                Ok(Acted::Asked) => entry.term = true,
-                Ok(Acted::Killed) => entry.kill = true,
-                // Written down or, where that failed, to be found again.
-                Ok(Acted::Settled) => entry.not_before_ms = later(context),
-                Err(error) => {
-                    tracing::debug!(%error, "a program beside a workload cannot be looked after yet");
-                    entry.not_before_ms = later(context);
-                }
-            }
-        }
-        if acted {
-            continue;
+        let (due, next_ms) = survey(context, &mut done, &busy.values().collect());
+        for Due {
+            which,
+            backend,
+            beside,
+            step,
+        } in due
+        {
+            let places = places.clone();
+            let task = steps.spawn(async move {
+                let _place = places.place(&backend).await;
+                act(&beside, step).await
+            });
+            busy.insert(task.id(), which);
         }
         tokio::select! {
+            Some(ended) = steps.join_next_with_id() => {
+                let (task, outcome) = match ended {
+                    Ok((task, outcome)) => (task, outcome),
+                    Err(error) => (error.id(), Err(Error::internal("exec-step", error.to_string()))),
+                };
+                if let Some(which) = busy.remove(&task) {
+                    note(done.entry(which).or_default(), outcome, later(context));
+                }
+            }
             () = context.execs.wait() => {}
             () = until(context, next_ms) => {}
+        }
+    }
+}
+
+/// Notes what came of a step.
+fn note(done: &mut Done, outcome: Result<Acted, Error>, later_ms: u64) {
+    match outcome {
+        Ok(Acted::Asked) => done.term = true,
+        Ok(Acted::Killed) => done.kill = true,
+        // Written down or, where that failed, to be found again.
+        Ok(Acted::Settled) => done.not_before_ms = later_ms,
+        Err(error) => {
+            tracing::debug!(%error, "a program beside a workload cannot be looked after yet");
+            done.not_before_ms = later_ms;
         }
     }
 }
@@ -74,11 +95,21 @@ async fn until(context: &Context, at_ms: Option<u64>) {
     }
 }
 
-/// What is due, and when to look again. What is no more is forgotten.
+/// A step to be taken.
+struct Due {
+    which: Which,
+    backend: Name,
+    beside: Beside,
+    step: Step,
+}
+
+/// What is due, and when to look again. Those that are busy are left out: the end of their step is the
+/// time to look again. What is no more is forgotten.
 fn survey(
     context: &Arc<Context>,
     done: &mut BTreeMap<Which, Done>,
-) -> (Vec<(Which, Beside, Step)>, Option<u64>) {
+    busy: &BTreeSet<&Which>,
+) -> (Vec<Due>, Option<u64>) {
     let (now_ms, under_way) = (context.clock.boot_ms(), context.execs.under_way());
     let snapshot = context.store.snapshot();
     let (mut due, mut next_ms, mut kept) = (Vec::new(), None::<u64>, BTreeMap::new());
@@ -98,12 +129,18 @@ fn survey(
             let so_far = done.get(&which).copied().unwrap_or_default();
             let mut at = match step(exec, so_far, &context.boot, now_ms) {
                 Step::Nothing => continue,
+                _ if busy.contains(&&which) => None,
                 Step::Wait(at_ms) => Some(at_ms),
                 // Whoever begins it says when it is done.
                 Step::Begin if under_way.contains(&id) => None,
                 step => match Beside::of(context, item, run, id, exec.clone()) {
                     Ok(beside) => {
-                        due.push((which.clone(), beside, step));
+                        due.push(Due {
+                            which: which.clone(),
+                            backend: run.backend.clone(),
+                            beside,
+                            step,
+                        });
                         None
                     }
                     // Its backend is away.
@@ -137,7 +174,7 @@ async fn act(beside: &Beside, step: Step) -> Result<Acted, Error> {
         // A run that is over begins nothing more.
         match beside.is_run_over {
             true => drop(look(beside).await?),
-            false => drop(start::begin(beside).await?),
+            false => drop(start::begin(beside, start::Try::Again).await?),
         }
         return Ok(Acted::Settled);
     }

@@ -1,7 +1,8 @@
 //! Connections to the ports of workloads.
 //!
-//! Only to ports that the workload declared: an asker reaches a program's own port and nothing else
-//! that listens on this machine. Where the program's bytes go, they go as they come: see
+//! Only to ports that the workload declared, which belong to it alone among workloads and which nobody
+//! listened on when it was begun (`crate::ports`). Whoever may begin workloads here decides what listens
+//! there from then on: this is no wall between them and the machine. Where the program's bytes go, they go as they come: see
 //! [`fleet_protocol::port`].
 
 mod choose;

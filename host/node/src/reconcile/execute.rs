@@ -109,6 +109,8 @@ impl Executor {
         };
         let others = self.context.store.snapshot().state.items.len();
         let wanted = intent.spec.ports.clone();
+        let fixed = wanted.clone();
+        files::blocking(move || ports::check_fixed(&fixed, network)).await?;
         let held = ports::Candidates::find(ports::candidates_for(wanted.len(), others))?;
         let (free, boot, intent) = (held.numbers(), self.context.boot.clone(), intent.clone());
         let (key, generation) = (self.key.clone(), record.item.generation);

@@ -2,10 +2,10 @@
 //!
 //! What was sent is written down after it was sent: a node that is killed in between sends the same
 //! signal once more when it is asked again, and never less than once. Signals of one workload are sent
-//! one after the other, so two requests with the same key cannot both find it unknown.
+//! one after the other, so two requests with the same key cannot both find it unknown; and whoever asked
+//! may go away in between, which is no reason not to write it down.
 
 mod book;
-mod turns;
 
 use std::convert::Infallible;
 use std::io;
@@ -17,10 +17,8 @@ use fleet_protocol::bulk::Pending;
 
 use crate::context::Context;
 use crate::running::running;
-use crate::state::Record;
+use crate::state::{Record, SentSignal};
 use book::Standing;
-
-pub(crate) use turns::Turns;
 
 /// Answers one request.
 pub(crate) async fn answer(
@@ -38,14 +36,13 @@ pub(crate) async fn answer(
 }
 
 async fn send(
-    context: &Context,
+    context: &Arc<Context>,
     item: &ItemKey,
     generation: Generation,
     key: String,
     signal: &str,
 ) -> Result<(), Error> {
-    let turn = context.signals.of(item);
-    let _turn = turn.lock().await;
+    let turn = context.signals.of(item).lock_owned().await;
     let sent = book::entry(&key, signal);
     let record = context.store.snapshot().state.items.get(item).cloned();
     match book::standing(record.as_deref(), &sent) {
@@ -61,11 +58,18 @@ async fn send(
         verb: Verb::Signal,
         call: key,
     };
-    found
-        .driver
-        .signal(&op, &found.handle, signal)
-        .await
-        .map_err(ended)?;
+    let (own, signal) = (context.clone(), signal.to_owned());
+    let effect = async move {
+        let _turn = turn;
+        let done = found.driver.signal(&op, &found.handle, &signal).await;
+        done.map_err(ended)?;
+        note(&own, &op.item, sent).await
+    };
+    context.effects.run(effect).await
+}
+
+/// Writes down that it was sent.
+async fn note(context: &Context, item: &ItemKey, sent: SentSignal) -> Result<(), Error> {
     let key = item.clone();
     let written = context.store.write(move |tx| -> Result<(), Infallible> {
         if let Some(record) = tx.get::<Record>(&key) {

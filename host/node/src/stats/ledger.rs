@@ -3,18 +3,22 @@
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use fleet_model::Error;
 use fleet_model::driver::Handle;
 use fleet_model::item::ItemKey;
 use fleet_model::name::Name;
 use fleet_model::stats::{HISTORY_MS, PERIOD_MS, Sample, Usage};
-use tokio::sync::{Semaphore, watch};
+use fleet_model::{Error, ErrorKind};
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared, WeakShared};
+use tokio::sync::watch;
 
+use super::patience::Patience;
 use super::track::{Look, Track, Try};
+use crate::abreast::Abreast;
 use crate::state::{NodeState, Record, Stage};
 
-/// Looks under way at once.
-const AT_ONCE: usize = 8;
+/// Looks under way at once for one backend.
+pub(super) const AT_ONCE: usize = 8;
 
 /// A run that can be looked at.
 #[derive(Debug, Clone)]
@@ -43,13 +47,19 @@ pub(super) fn target(record: &Record) -> Option<Target> {
     })
 }
 
+/// A look under way.
+pub(super) type Looking = BoxFuture<'static, Result<(), Error>>;
+
 /// All that is known, by workload.
 pub(crate) struct Ledger {
     tracks: Mutex<BTreeMap<ItemKey, Track>>,
     /// Changes with each look, and when a workload is gone.
     news: watch::Sender<u64>,
-    /// One place for each look under way.
-    pub(super) places: Semaphore,
+    /// One place for each look under way, by backend.
+    pub(super) places: Abreast,
+    patience: Mutex<Patience>,
+    /// Those under way, for as long as somebody waits for them.
+    looks: Mutex<BTreeMap<(ItemKey, Try), WeakShared<Looking>>>,
 }
 
 impl Default for Ledger {
@@ -57,7 +67,9 @@ impl Default for Ledger {
         Self {
             tracks: Mutex::default(),
             news: watch::Sender::new(0),
-            places: Semaphore::new(AT_ONCE),
+            places: Abreast::new(AT_ONCE),
+            patience: Mutex::default(),
+            looks: Mutex::default(),
         }
     }
 }
@@ -95,6 +107,7 @@ impl Ledger {
 
     /// A look succeeded.
     pub(super) fn note(&self, target: &Target, boot_ms: u64, at_ms: u64, usage: Usage) {
+        lock(&self.patience).answered(&target.backend);
         let mut tracks = self.lock();
         track(&mut tracks, target, boot_ms).note(target.of, boot_ms, at_ms, usage);
         drop(tracks);
@@ -103,6 +116,10 @@ impl Ledger {
 
     /// A look failed.
     pub(super) fn failed(&self, target: &Target, now_ms: u64, error: &Error) {
+        match error.kind {
+            ErrorKind::Deadline => lock(&self.patience).slow(&target.backend, now_ms),
+            _ => lock(&self.patience).answered(&target.backend),
+        }
         let mut tracks = self.lock();
         track(&mut tracks, target, now_ms).failed(target.of, now_ms, error);
     }
@@ -123,6 +140,35 @@ impl Ledger {
         track.silent(now_ms).cloned()
     }
 
+    /// Whether the run's backend is left alone at this time, because it hangs.
+    pub(super) fn is_lost(&self, target: &Target, now_ms: u64) -> bool {
+        lock(&self.patience).is_lost(&target.backend, now_ms)
+    }
+
+    /// The look at this run that is under way, else the one that `begin` makes: all who ask at the
+    /// same time share it.
+    pub(super) fn shared(
+        &self,
+        target: &Target,
+        begin: impl FnOnce() -> Looking,
+    ) -> Shared<Looking> {
+        let mut looks = lock(&self.looks);
+        let under_way = |look: &WeakShared<Looking>| {
+            let look = look.upgrade();
+            look.filter(|look| look.peek().is_none())
+        };
+        looks.retain(|_, look| under_way(look).is_some());
+        let key = (target.item.clone(), target.of);
+        if let Some(look) = looks.get(&key).and_then(under_way) {
+            return look;
+        }
+        let look = begin().shared();
+        if let Some(weak) = look.downgrade() {
+            looks.insert(key, weak);
+        }
+        look
+    }
+
     /// The looks of the last hour.
     pub(super) fn history(&self, item: &ItemKey, unix_ms: u64) -> Vec<Sample> {
         let tracks = self.lock();
@@ -138,10 +184,14 @@ impl Ledger {
         self.news.subscribe()
     }
 
-    /// No holder stops halfway through a change, so a panic elsewhere does no harm.
     fn lock(&self) -> MutexGuard<'_, BTreeMap<ItemKey, Track>> {
-        self.tracks.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.tracks)
     }
+}
+
+/// No holder stops halfway through a change, so a panic elsewhere does no harm.
+fn lock<T>(what: &Mutex<T>) -> MutexGuard<'_, T> {
+    what.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
 fn track<'a>(

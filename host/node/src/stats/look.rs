@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_model::{Error, ErrorKind};
+use futures::FutureExt;
 use tokio::task::JoinSet;
 use tokio_util::sync::CancellationToken;
 
@@ -13,7 +14,7 @@ use crate::context::Context;
 /// How often it is seen whose time has come.
 const TICK: Duration = Duration::from_millis(500);
 
-/// How long one look may take.
+/// How long one look may take, and how long it may wait for its place before.
 const LONGEST: Duration = Duration::from_secs(5);
 
 /// A look is fresh for this many milliseconds.
@@ -52,7 +53,7 @@ async fn by_itself(context: Arc<Context>, target: Target) {
 ///
 /// # Errors
 /// As the backend's.
-pub(super) async fn fresh(context: &Context, target: &Target) -> Result<(), Error> {
+pub(super) async fn fresh(context: &Arc<Context>, target: &Target) -> Result<(), Error> {
     let now_ms = context.clock.boot_ms();
     let is_fresh = context
         .stats
@@ -67,9 +68,26 @@ pub(super) async fn fresh(context: &Context, target: &Target) -> Result<(), Erro
     }
 }
 
-/// One look, however long it waits for its place.
-async fn look(context: &Context, target: &Target) -> Result<(), Error> {
-    let _place = context.stats.places.acquire().await;
+/// One look for all who want one at this time.
+async fn look(context: &Arc<Context>, target: &Target) -> Result<(), Error> {
+    let begin = || take(context.clone(), target.clone()).boxed();
+    context.stats.shared(target, begin).await
+}
+
+/// Takes a look, once there is a place.
+async fn take(context: Arc<Context>, target: Target) -> Result<(), Error> {
+    let (context, target) = (&*context, &target);
+    let is_lost = || context.stats.is_lost(target, context.clock.boot_ms());
+    if is_lost() {
+        return Err(slow());
+    }
+    let _place = tokio::select! {
+        place = context.stats.places.place(&target.backend) => place,
+        () = context.clock.sleep(LONGEST) => return Err(busy()),
+    };
+    if is_lost() {
+        return Err(slow());
+    }
     let seen = async {
         let driver = context.drivers.driver(&target.backend)?;
         driver.usage(&target.item, &target.handle).await
@@ -89,6 +107,13 @@ async fn look(context: &Context, target: &Target) -> Result<(), Error> {
             Err(error)
         }
     }
+}
+
+fn busy() -> Error {
+    Error::unavailable(
+        "usage-busy",
+        "the workload's backend has not said yet what others use that were asked about before: try again in a moment",
+    )
 }
 
 fn slow() -> Error {

@@ -1,14 +1,17 @@
 //! What workloads use, looked at now and then and kept for an hour.
 //!
 //! * Every running workload is looked at once in [`PERIOD_MS`](fleet_model::stats::PERIOD_MS), each at
-//!   its own place in the period and at most 8 at once. One that hangs is given up after 5 s and left
-//!   alone for a minute; a backend that does not tell is asked again after 10 minutes.
+//!   its own place in the period and at most 8 at once of one backend. One that hangs is given up after
+//!   5 s and left alone for a minute; so is a backend that hangs, with all its workloads ([`patience`]). One
+//!   that does not tell is asked again after 10 minutes.
 //! * The last hour is kept in memory, 17,280 bytes a workload at most ([`ring`]), over all its runs. A
 //!   node that starts again begins with nothing.
-//! * Whoever asks gets a look that is at most 2 s old: one is taken where there is none ([`look`]).
+//! * Whoever asks gets a look that is at most 2 s old: one is taken where there is none ([`look`]), the
+//!   same for all who ask meanwhile. It waits for its place for 5 s at most.
 
 mod ledger;
 mod look;
+mod patience;
 mod ring;
 mod track;
 
@@ -81,7 +84,7 @@ enum What<'a> {
 
 /// What one asker has been told.
 struct Told<'a> {
-    context: &'a Context,
+    context: &'a Arc<Context>,
     what: What<'a>,
     /// When the last look it was told of was taken, by workload, in Unix milliseconds.
     until_ms: BTreeMap<ItemKey, u64>,

@@ -10,7 +10,7 @@ use super::ring::Ring;
 const SILENCE_MS: u64 = 10 * 60 * 1_000;
 
 /// A look that took too long is not repeated for this many milliseconds.
-const SLOW_MS: u64 = 60 * 1_000;
+pub(super) const SLOW_MS: u64 = 60 * 1_000;
 
 /// Two looks closer than this many milliseconds are too close for the processor use between them to
 /// mean anything.

@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex, OnceLock};
 use async_trait::async_trait;
 use bytes::Bytes;
 use fleet_capability::process::OutputOptions;
-use fleet_capability::source::Source;
+use fleet_capability::source::{Frame, Source};
 use fleet_capability::workspace::{Tree, Usage, WorkspaceFile, Workspaces};
 use fleet_capability::{PacketSpools, Spooled};
 use fleet_model::driver::{
@@ -29,6 +29,8 @@ pub(super) struct World {
     inner: Mutex<Inner>,
     pub(super) programs: Programs,
     pub(super) meters: Meters,
+    /// What each read of a log gives, all of it at once.
+    pub(super) log: Mutex<Vec<Result<Frame, Error>>>,
     /// Where a test has them, the folders of workloads.
     pub(super) folders: OnceLock<Workspaces>,
     changed: watch::Sender<u64>,
@@ -42,6 +44,8 @@ struct Inner {
     removed_files: u32,
     files: BTreeMap<String, Vec<u8>>,
     used_bytes: u64,
+    /// How often that was asked for.
+    measured: usize,
     forbidden: BTreeSet<Name>,
 }
 
@@ -61,6 +65,7 @@ impl Default for World {
             inner: Mutex::default(),
             programs: Programs::default(),
             meters: Meters::default(),
+            log: Mutex::default(),
             folders: OnceLock::new(),
             changed: watch::Sender::new(0),
         }
@@ -95,6 +100,11 @@ impl World {
     /// From now on every workspace takes so much disk.
     pub(super) fn fill(&self, bytes: u64) {
         self.inner.lock().unwrap().used_bytes = bytes;
+    }
+
+    /// How often it was asked what a workload's files take.
+    pub(super) fn measured(&self) -> usize {
+        self.inner.lock().unwrap().measured
     }
 
     /// Ends all programs that run.
@@ -297,11 +307,21 @@ impl Driver for Double {
     }
 
     async fn logs(&self, _: &ItemKey, _: &Handle, _: &OutputOptions) -> Result<Source, Error> {
-        Err(Error::unsupported("no-logs", "the double has no logs"))
+        let log = self.0.log.lock().unwrap().clone();
+        // Whoever polls it after its end panics.
+        let output = futures::stream::unfold(log.into_iter(), async |mut log| {
+            log.next().map(|next| (next, log))
+        });
+        Ok(Source {
+            output: output.boxed(),
+            input: None,
+        })
     }
 
     async fn signal(&self, op: &Op, _: &Handle, signal: &str) -> Result<(), Error> {
-        self.0.meters.signal(op, signal)
+        let sent = self.0.meters.signal(op, signal);
+        self.0.programs.let_go().await;
+        sent
     }
 
     async fn usage(
@@ -327,6 +347,9 @@ impl Driver for Double {
     }
 
     async fn inspect_exec(&self, _: &ItemKey, _: &Handle, exec: &str) -> Result<ExecState, Error> {
+        if self.0.programs.is_hung(exec) {
+            return std::future::pending().await;
+        }
         self.0.programs.inspect(exec)
     }
 
@@ -347,11 +370,15 @@ impl Driver for Double {
         exec: &str,
         signal: &str,
     ) -> Result<(), Error> {
-        self.0.programs.signal(op, exec, signal)
+        let sent = self.0.programs.signal(op, exec, signal);
+        self.0.programs.let_go().await;
+        sent
     }
 
     async fn remove_exec(&self, _: &Op, _: &Handle, exec: &str) -> Result<(), Error> {
-        self.0.programs.remove(exec)
+        let removed = self.0.programs.remove(exec);
+        self.0.programs.let_go().await;
+        removed
     }
 }
 
@@ -407,7 +434,9 @@ impl Files for World {
     }
 
     async fn usage(&self, _: WorkloadId) -> Result<Usage, Error> {
-        let workspace_bytes = self.inner.lock().unwrap().used_bytes;
+        let mut inner = self.inner.lock().unwrap();
+        inner.measured += 1;
+        let workspace_bytes = inner.used_bytes;
         Ok(Usage {
             workspace_bytes,
             ..Usage::default()

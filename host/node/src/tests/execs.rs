@@ -265,6 +265,33 @@ async fn what_is_refused_leaves_nothing_behind_and_what_is_unsure_is_asked_again
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn one_that_was_begun_is_not_forgotten_because_its_backend_is_busy_later() {
+    let mut node = Fixture::running().await;
+    let slow = Error::new(ErrorKind::Deadline, "deadline", "it took too long");
+    let exhausted = |code| Error::new(ErrorKind::Exhausted, code, "no room");
+    let errors = [slow, exhausted("queue"), exhausted("too-many-execs")];
+    node.world.programs.say_instead("k", errors);
+    let unsure = node.begin("k", spec("waits")).await.unwrap_err();
+    assert_eq!(unsure.kind, ErrorKind::Deadline);
+    let starts = || {
+        let starts = node.world.programs.of("k", |p| p.starts);
+        starts.filter(|starts| *starts == 4)
+    };
+    until("the node to ask again by itself", starts).await;
+    let begun = node.begin("k", spec("waits")).await.unwrap();
+    assert_eq!(node.list().await, [begun]);
+    assert_eq!(node.world.programs.of("k", |p| p.starts), Some(4));
+
+    // Whoever asks first and finds no room leaves nothing behind.
+    node.world
+        .programs
+        .say_instead("l", [exhausted("too-many-execs")]);
+    node.begin("l", spec("waits")).await.unwrap_err();
+    assert_eq!(node.list().await.len(), 1);
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn so_many_run_at_once_and_those_whose_end_nobody_saw_do_not_count() {
     let mut node = Fixture::running().await;
     for n in 0..32 {
@@ -727,5 +754,47 @@ async fn one_whose_time_is_over_is_ended_step_by_step_also_by_a_host_that_came_b
     ));
     assert_eq!(node.show("later").await.unwrap().state, ExecState::Running);
     ticking.abort();
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_hangs_delays_the_deadlines_of_no_other() {
+    let mut node = Fixture::running().await;
+    let timed = |command| ExecSpec {
+        timeout_ms: Some(1_000),
+        ..spec(command)
+    };
+    // More than have places.
+    for n in 0..12 {
+        node.begin(&format!("h-{n}"), timed("hung")).await.unwrap();
+    }
+    let generation = node.script.want_with(
+        2,
+        Some(Desired::Running),
+        serde_json::json!({"backend": "other"}),
+    );
+    until("running", || {
+        let status = node.script.status(2);
+        status.filter(|(at, status)| *at == generation && status.state == WorkloadState::Running)
+    })
+    .await;
+    // The times of all of them are over.
+    node.clock.sleep(Duration::from_secs(2)).await;
+    let request = Request::Exec {
+        item: ItemKey::workload(workload(2)),
+        generation: Generation(generation),
+        call: ExecCall::Start {
+            key: "k".into(),
+            spec: timed("waits"),
+        },
+    };
+    within(node.script.open(&request)).await.unwrap();
+    until("TERM", || {
+        let signals = node.world.programs.of("k", |p| p.signals.len());
+        signals.filter(|signals| *signals == 1)
+    })
+    .await;
+    let hung = node.world.programs.of("h-0", |p| p.signals.len());
+    assert_eq!(hung, Some(0), "it is still asked how it is");
     node.stop().await;
 }

@@ -1,8 +1,10 @@
 //! Files of a workspace, from the controller's stream to the disk.
 
 use std::path::PathBuf;
+use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use bytes::Bytes;
 use fleet_capability::workspace::Workspaces;
 use fleet_model::file::{FileKind, Upload};
@@ -11,10 +13,29 @@ use fleet_model::workload::{Desired, WorkloadState};
 use fleet_model::{Error, ErrorKind};
 use fleet_protocol::bulk::{BulkStream, Request};
 use fleet_protocol::file::{CHUNK_BYTES, FileCall, Reply};
+use fleet_seam::{Clock, SystemClock};
 use sha2::{Digest, Sha256};
 
 use super::script::workload;
 use super::{Fixture, until};
+
+/// A clock that goes slowly, and on which pauses are short.
+struct Slow;
+
+#[async_trait]
+impl Clock for Slow {
+    fn unix_ms(&self) -> u64 {
+        SystemClock.unix_ms()
+    }
+
+    fn boot_ms(&self) -> u64 {
+        SystemClock.boot_ms() / 10
+    }
+
+    async fn sleep(&self, duration: Duration) {
+        SystemClock.sleep(duration / 10).await;
+    }
+}
 
 /// A node with one workload that has a folder.
 struct Desk {
@@ -24,8 +45,12 @@ struct Desk {
 
 impl Desk {
     async fn new() -> Self {
+        Self::on(Fixture::off()).await
+    }
+
+    async fn on(mut node: Fixture) -> Self {
+        node.boot().await;
         let folder = tempfile::tempdir().unwrap();
-        let node = Fixture::start().await;
         let workspaces = Workspaces::open(folder.path()).unwrap();
         workspaces.create(workload(1)).unwrap();
         assert!(node.world.folders.set(workspaces).is_ok());
@@ -271,6 +296,86 @@ async fn an_upload_over_the_workloads_limit_is_refused_early_with_what_is_left()
     desk.put(upload("a", "k", &content), &content)
         .await
         .unwrap();
+}
+
+/// A workload that may have 1 MiB, of which so much is used.
+async fn limited(used: u64) -> Desk {
+    let desk = Desk::on(Fixture::timed(Arc::new(Slow))).await;
+    let spec = serde_json::json!({"limits": {"disk": "1MiB"}});
+    desk.wants(Desired::Stopped, WorkloadState::Exited, spec)
+        .await;
+    desk.node.world.fill(used);
+    desk
+}
+
+#[tokio::test]
+async fn uploads_at_once_do_not_get_the_same_room() {
+    let desk = limited(900_000).await;
+    let content = bytes(100_000);
+    let write = |key: &str| desk.open(FileCall::Write(upload(key, key, &content)));
+    let (first, second) = tokio::join!(write("a"), write("b"));
+    let (kept, refused) = match (first, second) {
+        (Ok(kept), Err(refused)) | (Err(refused), Ok(kept)) => (kept, refused),
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused.code, "disk-limit");
+    assert_eq!(refused.details["left_bytes"], "48576");
+    // One that breaks off gives its room back.
+    drop(kept);
+    within(async {
+        while write("c").await.is_err() {
+            tokio::task::yield_now().await;
+        }
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn one_look_at_the_disk_is_good_for_many_uploads() {
+    let desk = limited(0).await;
+    let before = desk.node.world.measured();
+    for name in ["a", "b", "c"] {
+        let content = bytes(300_000);
+        desk.put(upload(name, "", &content), &content)
+            .await
+            .unwrap();
+    }
+    assert_eq!(desk.node.world.measured() - before, 1);
+    // What was written since counts, until another look says what is there; a refusal takes one.
+    let content = bytes(200_000);
+    desk.node.world.fill(900_000);
+    let error = desk.put(upload("d", "", &content), &content).await;
+    assert_eq!(error.unwrap_err().details["left_bytes"], "148576");
+    assert_eq!(desk.node.world.measured() - before, 2);
+}
+
+#[tokio::test]
+async fn broken_off_uploads_stay_where_their_room_would_not_suffice() {
+    let desk = limited(1 << 20).await;
+    let cut = bytes(300_000);
+    desk.node.world.fill(0);
+    let mut stream = desk
+        .open(FileCall::Write(upload("a", "cut", &cut)))
+        .await
+        .unwrap();
+    let part = Bytes::copy_from_slice(&cut[..CHUNK_BYTES]);
+    within(stream.send(part)).await.unwrap();
+    within(stream.send(Bytes::new())).await.unwrap();
+    reply(&mut stream).await.unwrap();
+    assert_eq!(desk.arrived("cut").await, CHUNK_BYTES as u64);
+
+    desk.node.world.fill(1 << 20);
+    let huge = Upload {
+        size: 1 << 60,
+        ..upload("b", "huge", b"x")
+    };
+    let error = desk.open(FileCall::Write(huge)).await.unwrap_err();
+    assert_eq!(error.code, "disk-limit");
+    assert_eq!(desk.arrived("cut").await, CHUNK_BYTES as u64);
+    // It goes where that makes enough room.
+    let small = desk.open(FileCall::Write(upload("b", "small", b"x"))).await;
+    assert_eq!(small.unwrap_err().code, "disk-limit");
+    assert_eq!(desk.arrived("cut").await, 0);
 }
 
 #[tokio::test]

@@ -22,6 +22,16 @@ async fn running(node: &Fixture, port: u16) {
     .await;
 }
 
+/// A running workload, and what listens on its port, as its program would.
+async fn listening(node: &Fixture) -> (TcpListener, u16) {
+    let free = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let address = free.local_addr().unwrap();
+    drop(free);
+    running(node, address.port()).await;
+    let listener = TcpListener::bind(address).await.unwrap();
+    (listener, address.port())
+}
+
 async fn open(node: &Fixture, port: &str) -> Result<BulkStream, Error> {
     let request = Request::Port {
         item: ItemKey::workload(workload(1)),
@@ -34,9 +44,7 @@ async fn open(node: &Fixture, port: &str) -> Result<BulkStream, Error> {
 #[tokio::test(flavor = "multi_thread")]
 async fn bytes_reach_a_declared_port_and_come_back_each_direction_to_its_end() {
     let mut node = Fixture::start().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    running(&node, port).await;
+    let (listener, port) = listening(&node).await;
     for asked in ["echo", &port.to_string()] {
         let (mut stream, accepted) = tokio::join!(open(&node, asked), listener.accept());
         let (stream, mut program) = (stream.as_mut().unwrap(), accepted.unwrap().0);
@@ -71,9 +79,7 @@ async fn bytes_reach_a_declared_port_and_come_back_each_direction_to_its_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn ports_that_cannot_be_reached_say_why() {
     let mut node = Fixture::start().await;
-    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let port = listener.local_addr().unwrap().port();
-    running(&node, port).await;
+    let (listener, port) = listening(&node).await;
     let undeclared = open(&node, "22").await.unwrap_err();
     assert_eq!(undeclared.code, "no-such-port");
     assert!(
@@ -87,5 +93,28 @@ async fn ports_that_cannot_be_reached_say_why() {
 
     node.script.want(1, Some(Desired::Stopped));
     assert_eq!(open(&node, "echo").await.unwrap_err().code, "not-running");
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_workload_waits_for_a_port_that_somebody_else_listens_on() {
+    let mut node = Fixture::start().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let spec = json!({"ports": {"echo": port}});
+    let generation = node.script.want_with(1, Some(Desired::Running), spec);
+    until("the reason", || {
+        let (_, status) = node.script.status(1)?;
+        let message = status.message?;
+        message.contains(&port.to_string()).then_some(())
+    })
+    .await;
+    assert!(open(&node, "echo").await.is_err());
+    drop(listener);
+    until("running", || {
+        let status = node.script.status(1);
+        status.filter(|(at, status)| *at == generation && status.state == WorkloadState::Running)
+    })
+    .await;
     node.stop().await;
 }

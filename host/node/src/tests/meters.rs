@@ -46,6 +46,11 @@ impl Meters {
         self.lock().looks.get(workload).copied().unwrap_or(0)
     }
 
+    /// How many looks are under way.
+    pub(super) fn at_once(&self) -> usize {
+        self.lock().at_once
+    }
+
     /// How many looks were under way at once, at most.
     pub(super) fn most_at_once(&self) -> usize {
         self.lock().most_at_once

@@ -14,9 +14,11 @@ mod execs;
 mod files;
 mod forward;
 mod life;
+mod logs;
 mod meters;
 mod programs;
 mod script;
+mod sessions;
 mod signals;
 mod stats;
 

@@ -1,6 +1,6 @@
 //! Programs beside the double's runtimes. Each does what its command says, and outlives the node.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -19,6 +19,10 @@ use super::double::World;
 /// All that were ever begun, by the names the double gives them.
 pub(super) struct Programs {
     all: Mutex<BTreeMap<String, Program>>,
+    /// What a call says instead of that it was done, though it was done.
+    unsaid: Mutex<BTreeMap<String, VecDeque<Error>>>,
+    /// Whether what has an effect says so only when this is over.
+    pub(super) is_held: watch::Sender<bool>,
     changed: watch::Sender<u64>,
 }
 
@@ -26,8 +30,8 @@ pub(super) struct Programs {
 #[derive(Debug)]
 pub(super) struct Program {
     /// `cat` prints what it reads, `swell` a KiB for each byte of it, `deaf` reads nothing, `stubborn`
-    /// ignores TERM, `immortal` KILL too, `hidden` runs and cannot be asked for at first. All others wait
-    /// for what the test does.
+    /// ignores TERM, `immortal` KILL too, `hidden` runs and cannot be asked for at first, of `hung` nobody
+    /// is told how it is. All others wait for what the test does.
     command: String,
     pub(super) starts: u32,
     pub(super) opens: u32,
@@ -48,6 +52,8 @@ impl Default for Programs {
     fn default() -> Self {
         Self {
             all: Mutex::default(),
+            unsaid: Mutex::default(),
+            is_held: watch::Sender::new(false),
             changed: watch::Sender::new(0),
         }
     }
@@ -94,6 +100,18 @@ impl Programs {
         self.change(exec, |program| program.breaks = times);
     }
 
+    /// Calls under this key begin the program and answer these errors, one after the other.
+    pub(super) fn say_instead(&self, call: &str, errors: impl IntoIterator<Item = Error>) {
+        let errors = errors.into_iter().collect();
+        self.unsaid.lock().unwrap().insert(call.to_owned(), errors);
+    }
+
+    /// Returns when nothing is held any more.
+    pub(super) async fn let_go(&self) {
+        let mut held = self.is_held.subscribe();
+        held.wait_for(|held| !held).await.unwrap();
+    }
+
     pub(super) fn exec(&self, op: &Op, spec: &ExecSpec) -> Result<String, Error> {
         let command = spec.command.join(" ");
         if command == "missing" {
@@ -125,7 +143,16 @@ impl Programs {
                 "it began, and nobody can say so",
             ));
         }
-        Ok(op.call.clone())
+        let mut unsaid = self.unsaid.lock().unwrap();
+        match unsaid.get_mut(&op.call).and_then(VecDeque::pop_front) {
+            Some(error) => Err(error),
+            None => Ok(op.call.clone()),
+        }
+    }
+
+    /// Whether its backend never says how it is.
+    pub(super) fn is_hung(&self, exec: &str) -> bool {
+        self.of(exec, |program| program.command == "hung") == Some(true)
     }
 
     pub(super) fn inspect(&self, exec: &str) -> Result<ExecState, Error> {

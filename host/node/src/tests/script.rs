@@ -21,6 +21,8 @@ pub(super) struct Script {
     heard: Arc<Mutex<Heard>>,
     /// Opens streams to the node; of the newest session.
     opener: Arc<watch::Sender<Option<Opener>>>,
+    /// How often sessions were cut.
+    cuts: Arc<watch::Sender<u64>>,
 }
 
 #[derive(Default)]
@@ -38,6 +40,7 @@ impl Default for Script {
             stated: Arc::new(watch::Sender::new((1, BTreeMap::new()))),
             heard: Arc::default(),
             opener: Arc::new(watch::Sender::new(None)),
+            cuts: Arc::new(watch::Sender::new(0)),
         }
     }
 }
@@ -117,6 +120,17 @@ impl Script {
         }
     }
 
+    /// Cuts the session, and waits for the next one: of the one before nothing is left then.
+    pub(super) async fn cut(&self) {
+        let before = self.heard(|heard| heard.sessions);
+        self.opener.send_replace(None);
+        self.cuts.send_modify(|count| *count += 1);
+        super::until("the next session", || {
+            self.heard(|heard| (heard.sessions > before).then_some(()))
+        })
+        .await;
+    }
+
     /// Opens a stream to the node, in whatever session it has or will have.
     pub(super) async fn open(&self, request: &Request) -> Result<BulkStream, Error> {
         let mut newest = self.opener.subscribe();
@@ -158,6 +172,7 @@ impl Script {
         tokio::spawn(drive);
         self.opener.send_replace(Some(opener));
         let mut stated = self.stated.subscribe();
+        let mut cuts = self.cuts.subscribe();
         let mut last: Option<u64> = None;
         loop {
             let (revision, items) = stated.borrow_and_update().clone();
@@ -189,6 +204,7 @@ impl Script {
             last = Some(revision);
             tokio::select! {
                 changed = stated.changed() => changed.ok()?,
+                _ = cuts.changed() => return None,
                 message = link.receiver.receive() => {
                     if let Some(answer) = self.hear(message.ok()?) {
                         link.sender.send(&answer).await.ok()?;

@@ -1,6 +1,7 @@
 //! Looks at what workloads use: by the node itself, and for whoever asks.
 
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
 use fleet_model::item::ItemKey;
@@ -8,6 +9,7 @@ use fleet_model::stats::Sample;
 use fleet_model::workload::{Desired, WorkloadState};
 use fleet_model::{Error, ErrorKind};
 use fleet_protocol::bulk::{BulkStream, Request, UsageOf};
+use fleet_seam::SimClock;
 
 use super::meters::Meter;
 use super::script::workload;
@@ -137,4 +139,101 @@ async fn a_backend_that_does_not_tell_is_asked_once() {
     }
     assert_eq!(node.world.meters.looks(&id), 1);
     node.stop().await;
+}
+
+/// A node in which time passes until it is told to stand.
+async fn standing() -> (Fixture, tokio::task::AbortHandle) {
+    let clock = Arc::new(SimClock::new(1_700_000_000_000));
+    let ticking = tokio::spawn({
+        let clock = clock.clone();
+        async move {
+            loop {
+                tokio::time::sleep(Duration::from_millis(1)).await;
+                clock.advance(Duration::from_millis(10));
+            }
+        }
+    });
+    let mut node = Fixture::timed(clock);
+    node.boot().await;
+    (node, ticking.abort_handle())
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_hangs_takes_no_place_of_another() {
+    let (mut node, ticking) = standing().await;
+    // Of none of them is ever anything known, so each who asks takes a look.
+    let ids: Vec<String> = (1..=13).map(|n| workload(n).to_string()).collect();
+    for id in &ids {
+        node.world.meters.set(id, Meter::Gone);
+    }
+    running(&node, 1).await;
+    for n in 2..=13 {
+        let generation = node.script.want_with(
+            n,
+            Some(Desired::Running),
+            serde_json::json!({"backend": "other"}),
+        );
+        until("running", || {
+            let status = node.script.status(n);
+            status.filter(|(at, now)| *at == generation && now.state == WorkloadState::Running)
+        })
+        .await;
+    }
+    // No time passes any more, so none that hangs is given up.
+    ticking.abort();
+    for id in &ids[1..] {
+        node.world.meters.set(id, Meter::Hanging);
+    }
+    let before = node.world.meters.looks(&ids[0]);
+    let asked = (2..=13).map(|n| open(&node, Some(n), false, false));
+    let asked = futures::future::join_all(asked);
+    let looked = async {
+        until("all of its places to be taken", || {
+            (node.world.meters.at_once() >= 8).then_some(())
+        })
+        .await;
+        let stream = open(&node, Some(1), false, false);
+        let stream = tokio::time::timeout(Duration::from_secs(20), stream);
+        all(stream.await.expect("within 20 s").unwrap()).await
+    };
+    tokio::select! {
+        _ = asked => panic!("no time has passed"),
+        looks = looked => assert_eq!(looks, [(ids[0].clone(), None)]),
+    }
+    assert!(node.world.meters.looks(&ids[0]) > before);
+    node.crash().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn a_backend_that_hangs_is_left_alone_and_all_who_ask_share_one_look() {
+    let (mut node, ticking) = standing().await;
+    let mut ids = Vec::new();
+    for n in 1..=24 {
+        let id = workload(n).to_string();
+        node.world.meters.set(&id, Meter::Hanging);
+        ids.push(running(&node, n).await);
+    }
+    let ask = |n: u64| {
+        let node = &node;
+        async move {
+            let asked = open(node, Some(n), false, false);
+            let asked = tokio::time::timeout(Duration::from_secs(20), asked);
+            asked
+                .await
+                .expect("an answer within 20 s")
+                .unwrap_err()
+                .code
+        }
+    };
+    let codes = futures::future::join_all((1..=24).flat_map(|n| [n; 5]).map(ask)).await;
+    let is_fit = |code: &String| code == "usage-slow" || code == "usage-busy";
+    assert!(codes.iter().all(is_fit), "{codes:?}");
+    assert!(codes.iter().any(|code| code == "usage-slow"));
+    // It was found to hang before each of them was asked about, and none was asked about twice.
+    let looks: Vec<u32> = ids.iter().map(|id| node.world.meters.looks(id)).collect();
+    assert!(looks.iter().all(|looks| *looks <= 1), "{looks:?}");
+    let asked: u32 = looks.iter().sum();
+    assert!((8..20).contains(&asked), "{looks:?}");
+    ticking.abort();
+    node.crash().await;
 }

@@ -9,6 +9,7 @@ mod find;
 mod hashes;
 mod limit;
 mod read;
+mod room;
 pub(crate) mod sweep;
 mod write;
 mod writer;
@@ -26,6 +27,7 @@ use crate::context::Context;
 use crate::files::blocking;
 
 pub(crate) use hashes::Hashes;
+pub(crate) use room::Rooms;
 
 /// Answers one request.
 pub(crate) async fn answer(

@@ -7,14 +7,13 @@ use std::io;
 use std::sync::Arc;
 
 use fleet_capability::workspace::{Incoming, Progress, Reserve};
+use fleet_model::Error;
 use fleet_model::file::Upload;
-use fleet_model::quantity::Size;
-use fleet_model::{Error, WorkloadId};
 use fleet_protocol::bulk::{BulkStream, Pending};
 use fleet_protocol::file::Reply;
 
 use super::find::Found;
-use super::limit;
+use super::room::{self, Need, Reserved};
 use super::writer::Writer;
 use crate::context::Context;
 use crate::files::blocking;
@@ -38,12 +37,12 @@ pub(super) async fn take(
     upload: Upload,
 ) -> io::Result<()> {
     let (workload, key, size) = (found.workload, upload.key.clone(), upload.size);
-    let incoming = match begin(context, found, upload).await {
-        Ok(incoming) => incoming,
+    let (incoming, reserved) = match begin(context, found, upload).await {
+        Ok(begun) => begun,
         Err(error) => return pending.refuse(error).await,
     };
     let mut stream = pending.accept().await?;
-    let mut writer = Writer::new(incoming);
+    let mut writer = Writer::new(incoming, reserved);
     let reply = match receive(&mut stream, &mut writer).await {
         Ok(End::InOrder) => match writer.finish().await {
             Ok(Progress::Placed { sha256 }) => Reply::Upload {
@@ -72,17 +71,30 @@ pub(super) async fn take(
     stream.finish().await
 }
 
-async fn begin(context: &Arc<Context>, found: Found, upload: Upload) -> Result<Incoming, Error> {
+/// Begins it, with the room it needs where its workload has a limit.
+async fn begin(
+    context: &Arc<Context>,
+    found: Found,
+    upload: Upload,
+) -> Result<(Incoming, Option<Reserved>), Error> {
     let Found {
         tree,
         workload,
         disk,
     } = found;
-    if let Some(disk) = disk {
-        // What has arrived is among what is used.
-        let more = upload.size.saturating_sub(upload.offset);
-        fit(context, workload, disk, more, &upload.key).await?;
-    }
+    let reserved = match disk {
+        Some(disk) => {
+            let need = Need {
+                workload,
+                disk,
+                // What has arrived is among what is used.
+                more_bytes: upload.size.saturating_sub(upload.offset),
+                key: &upload.key,
+            };
+            Some(room::reserve(context, need).await?)
+        }
+        None => None,
+    };
     let key = upload.key.clone();
     let hash = context.hashes.take(workload, &key);
     let known = hash.clone();
@@ -90,29 +102,7 @@ async fn begin(context: &Arc<Context>, found: Found, upload: Upload) -> Result<I
     if begun.is_err() {
         context.hashes.keep(workload, key, hash);
     }
-    begun
-}
-
-/// Makes sure that an upload fits into what its workload may have. What broken-off ones left goes first.
-async fn fit(
-    context: &Context,
-    workload: WorkloadId,
-    disk: Size,
-    more: u64,
-    key: &str,
-) -> Result<(), Error> {
-    let used = context.files.usage(workload).await?.limited_bytes();
-    let Err(refused) = limit::check(disk, used, more) else {
-        return Ok(());
-    };
-    let (tree, key) = (context.files.tree(workload).await?, key.to_owned());
-    let removed = blocking(move || tree.remove_other_uploads(&key)).await?;
-    if removed == 0 {
-        return Err(refused);
-    }
-    tracing::info!(%workload, removed, "removed broken-off uploads to make room for another");
-    let used = context.files.usage(workload).await?.limited_bytes();
-    limit::check(disk, used, more)
+    Ok((begun?, reserved))
 }
 
 /// Writes frame by frame; an empty one is the last.

@@ -17,7 +17,7 @@ pub const ENDED: usize = 64;
 pub(crate) const WINDOW_BYTES: u64 = 512 * 1024;
 
 /// The most bytes of output or input in one frame.
-pub(crate) const CHUNK_BYTES: usize = 64 * 1024;
+pub const CHUNK_BYTES: usize = 64 * 1024;
 
 /// How long a start may be under way before it counts as given up: no call waits as long.
 pub(crate) const STARTING_MS: u64 = 60_000;

@@ -398,6 +398,24 @@ fn what_is_mounted_in_a_workspace_is_outside_and_survives_its_removal() {
     cage.refuses("folder/mounted/kept", "outside-workspace");
     let new = put(cage.tree(), "folder/mounted/new", b"new").unwrap_err();
     assert_eq!(new.code, "outside-workspace");
+    // Nor are folders made in it on the way to what is refused.
+    symlink("folder/mounted", cage.path.join("link")).unwrap();
+    for below in [
+        "folder/mounted/deep",
+        "folder/mounted/deep/er",
+        "link/deep",
+        "link/deep/er",
+    ] {
+        for (what, came) in cage.attempts(below) {
+            assert!(came.is_err(), "{what} {below}");
+        }
+        let made = cage.tree().make_folder(below).unwrap_err();
+        assert_eq!(made.code, "outside-workspace", "{below}");
+        let new = upload(&format!("{below}/new"), "k", b"new");
+        let put = cage.tree().receive(new, NO_RESERVE, None).unwrap_err();
+        assert_eq!(put.code, "outside-workspace", "{below}: before it is sent");
+    }
+    assert_eq!(names(&at), ["kept"]);
     let tree = cage.tree();
     let listed = tree.list("folder/mounted", None, 1).unwrap_err();
     assert_eq!(listed.code, "outside-workspace");

@@ -519,7 +519,11 @@ fn old_uploads_are_removed_and_those_that_are_sent_are_not() {
 fn room_is_made_of_broken_off_uploads_but_for_ones_own_and_those_that_are_sent() {
     let (_folder, workspaces, _) = workspaces();
     let content = bytes(100);
-    assert_eq!(tree(&workspaces).remove_other_uploads("own").unwrap(), 0);
+    let remove = |lacking| {
+        let removed = tree(&workspaces).remove_other_uploads("own", lacking);
+        removed.unwrap()
+    };
+    assert_eq!(remove(0), 0);
     for key in ["own", "cut", "sent"] {
         send(
             &workspaces,
@@ -534,8 +538,11 @@ fn room_is_made_of_broken_off_uploads_but_for_ones_own_and_those_that_are_sent()
         ..upload("a", "sent", &content)
     };
     let sending = tree(&workspaces).receive(sent, NO_RESERVE, None).unwrap();
-    assert_eq!(tree(&workspaces).remove_other_uploads("own").unwrap(), 1);
     let arrived = |key| tree(&workspaces).arrived(key).unwrap();
+    // Ten bytes and their note: no room would be made for as much as that.
+    assert_eq!(remove(1 << 20), 0);
+    assert_eq!(arrived("cut"), 10);
+    assert_eq!(remove(1), 1);
     assert_eq!((arrived("own"), arrived("cut")), (10, 0));
     drop(sending);
     assert_eq!(arrived("sent"), 10);

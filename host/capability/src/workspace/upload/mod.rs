@@ -137,7 +137,7 @@ impl Tree {
                 _ => Ok(()),
             },
             // The folders on the way are made.
-            Err(error) if error.kind == ErrorKind::NotFound => Ok(()),
+            Err(error) if error.kind == ErrorKind::NotFound => self.deepest(path).map(drop),
             Err(error) => Err(error),
         }
     }

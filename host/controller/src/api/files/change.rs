@@ -1,10 +1,12 @@
 //! Changes that need no bytes. They are made at the node; that one was made is kept here under its key,
-//! so that a lost answer is given again.
+//! so that a lost answer is given again. Requests with one key take turns: of two that come at once one makes
+//! the change and both are told of it.
 
 use std::convert::Infallible;
 
 use axum::extract::State;
 use axum::response::Response;
+use fleet_model::Error;
 use fleet_protocol::file::{FileCall, Reply};
 use serde::Serialize;
 use utoipa::ToSchema;
@@ -17,7 +19,7 @@ use super::super::target::Target;
 use super::super::workloads::answer;
 use super::ask::{ask, foreign};
 use super::required;
-use crate::idempotency::Answer;
+use crate::idempotency::{Answer, Keyed};
 
 /// What was changed.
 #[derive(Debug, Serialize, ToSchema)]
@@ -113,7 +115,8 @@ pub(crate) async fn remove(
     once(&api, &name, key, call, Changed { path }).await
 }
 
-/// Makes a change, or answers as before.
+/// Makes a change, or answers as before. It is made to its end also when whoever asked goes away: then
+/// they ask again, and must find what was answered.
 async fn once(
     api: &Api,
     name: &str,
@@ -121,34 +124,57 @@ async fn once(
     call: FileCall,
     changed: Changed,
 ) -> Result<Response, Problem> {
-    let keyed = key.bind(&[]);
+    let Some(keyed) = key.bind(&[]) else {
+        return Ok(answer(made(api, name, call, &changed).await?));
+    };
+    let (api, name) = (api.clone(), name.to_owned());
+    let making = tokio::spawn(async move { keyed_once(&api, &name, keyed, call, &changed).await });
+    Ok(answer(making.await.map_err(|_| cut_short())??))
+}
+
+/// One request at a time under each key: the second finds the first one's answer.
+async fn keyed_once(
+    api: &Api,
+    name: &str,
+    keyed: Keyed,
+    call: FileCall,
+    changed: &Changed,
+) -> Result<Answer, Problem> {
+    let turn = api.inner.turns.of(keyed.key());
+    let _turn = turn.lock().await;
     let earlier = api
         .inner
-        .earlier(&api.inner.store.snapshot().state, keyed.as_ref())?;
+        .earlier(&api.inner.store.snapshot().state, Some(&keyed))?;
     if let Some(earlier) = earlier {
-        return Ok(answer(earlier));
+        return Ok(earlier);
     }
+    let made = made(api, name, call, changed).await?;
+    let (kept, at_ms) = (made.clone(), api.inner.clock.unix_ms());
+    let written = api.inner.store.write(move |tx| {
+        keyed.keep(tx, &kept, at_ms);
+        Ok::<(), Infallible>(())
+    });
+    if let Err(error) = written.await {
+        // The change is made all the same; only a lost answer could not be given again.
+        tracing::warn!(
+            error = &error as &dyn std::error::Error,
+            "an answer cannot be kept"
+        );
+    }
+    Ok(made)
+}
+
+/// Has the node make a change.
+async fn made(api: &Api, name: &str, call: FileCall, changed: &Changed) -> Result<Answer, Problem> {
     match ask(api, name, call).await? {
-        Reply::Done => {}
-        _ => return Err(foreign()),
+        Reply::Done => Ok(Answer {
+            status: 200,
+            body: serde_json::to_string(changed).unwrap_or_default(),
+        }),
+        _ => Err(foreign()),
     }
-    let made = Answer {
-        status: 200,
-        body: serde_json::to_string(&changed).unwrap_or_default(),
-    };
-    if let Some(keyed) = keyed {
-        let (kept, at_ms) = (made.clone(), api.inner.clock.unix_ms());
-        let written = api.inner.store.write(move |tx| {
-            keyed.keep(tx, &kept, at_ms);
-            Ok::<(), Infallible>(())
-        });
-        if let Err(error) = written.await {
-            // The change is made all the same; only a lost answer could not be given again.
-            tracing::warn!(
-                error = &error as &dyn std::error::Error,
-                "an answer cannot be kept"
-            );
-        }
-    }
-    Ok(answer(made))
+}
+
+fn cut_short() -> Error {
+    Error::internal("files", "a change of files was cut short: ask again")
 }

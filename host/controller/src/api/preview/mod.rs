@@ -15,6 +15,7 @@ mod upgrade;
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
+use axum::Extension;
 use axum::body::{Body, HttpBody};
 use axum::extract::{Request, State};
 use axum::http::header::{CONTENT_LENGTH, LOCATION, TRANSFER_ENCODING};
@@ -31,10 +32,11 @@ use hyper_util::rt::TokioIo;
 use tokio_util::task::AbortOnDropHandle;
 use utoipa_axum::router::OpenApiRouter;
 
-use super::Api;
 use super::ports::{self, Door};
 use super::problem::Problem;
 use super::reach::reach;
+use super::streams::StreamPlace;
+use super::{Api, ConnectionPlace};
 use crate::workload::find;
 use address::Address;
 
@@ -48,12 +50,13 @@ use address::Address;
     ),
     responses(
         (status = "2XX", description = "whatever the program answers, of any status"),
-        (status = "default", description = "a problem: 502 `nobody-listens` or `no-answer` where the program does not answer, `no-such-port`, `not-running`; 503 while the workload's node is away", content_type = "application/problem+json", body = Problem)
+        (status = "default", description = "a problem: 502 `nobody-listens` or `no-answer` where the program does not answer, `no-such-port`, `not-running`, `too-many-streams`; 503 while the workload's node is away", content_type = "application/problem+json", body = Problem)
     )
 )]
 pub(super) async fn preview(
     State(api): State<Api>,
     door: Door,
+    connection: Option<Extension<ConnectionPlace>>,
     request: Request,
 ) -> Result<Response, Problem> {
     let Some(address) = Address::of(request.uri()) else {
@@ -67,6 +70,7 @@ pub(super) async fn preview(
         &find(&api.inner.store.snapshot().state, &door.name)?,
         &door.port,
     );
+    let stays = api.inner.streams.place_of(connection)?;
     let stream = ports::open(&reached, door.port.clone())
         .await
         .map_err(gateway)?;
@@ -92,7 +96,7 @@ pub(super) async fn preview(
     *request.uri_mut() = target(&address.rest)?;
     *request.headers_mut() = onward;
 
-    let mut program = Program::reach(stream)
+    let mut program = Program::reach(stream, stays)
         .await
         .map_err(|error| silent(&error))?;
     let answer = program
@@ -175,11 +179,14 @@ struct Program {
     at_work: AtWork,
 }
 
-/// What moves the bytes of a connection.
-type AtWork = [AbortOnDropHandle<()>; 2];
+/// What moves the bytes of a connection, and its place among answers that go on.
+struct AtWork {
+    _tasks: [AbortOnDropHandle<()>; 2],
+    _place: StreamPlace,
+}
 
 impl Program {
-    async fn reach(stream: BulkStream) -> Result<Self, hyper::Error> {
+    async fn reach(stream: BulkStream, place: StreamPlace) -> Result<Self, hyper::Error> {
         let (line, carrying) = line::over(stream);
         let (sender, connection) = http1::Builder::new().handshake(TokioIo::new(line)).await?;
         let speaking = tokio::spawn(async move {
@@ -188,7 +195,10 @@ impl Program {
         });
         Ok(Self {
             sender,
-            at_work: [AbortOnDropHandle::new(speaking), carrying],
+            at_work: AtWork {
+                _tasks: [AbortOnDropHandle::new(speaking), carrying],
+                _place: place,
+            },
         })
     }
 }

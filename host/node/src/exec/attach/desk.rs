@@ -1,6 +1,7 @@
 //! What the two directions of an attachment know of each other.
 
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use fleet_model::exec::TerminalSize;
@@ -19,6 +20,8 @@ pub(super) struct Desk {
     came: Notify,
     /// Input up to here was taken.
     pub(super) taken: watch::Sender<u64>,
+    /// Output up to here was sent.
+    pub(super) sent: Arc<AtomicU64>,
     /// Output up to here was seen.
     pub(super) seen: watch::Sender<u64>,
     /// The terminal's newest size, and which one of those that came it is.
@@ -36,6 +39,7 @@ impl Desk {
             waiting: Mutex::new(Waiting::new(taken)),
             came: Notify::new(),
             taken: watch::Sender::new(taken),
+            sent: Arc::new(AtomicU64::new(after)),
             seen: watch::Sender::new(after),
             size: watch::Sender::new((0, None)),
             sized: watch::Sender::new(0),
@@ -88,8 +92,10 @@ impl Desk {
         }
     }
 
-    /// Output was seen up to here.
+    /// Output was seen up to here. Of what was not sent nothing is believed: what counts as seen is not
+    /// kept any more.
     pub(super) fn see(&self, offset: u64) {
+        let offset = offset.min(self.sent.load(Ordering::Acquire));
         self.seen.send_if_modified(|seen| {
             let is_news = offset > *seen;
             *seen = offset.max(*seen);
@@ -135,5 +141,19 @@ mod tests {
         desk.sized.send_replace(2);
         let piece = desk.next().now_or_never();
         assert!(matches!(piece, Some(Piece::Bytes(0, _))), "{piece:?}");
+    }
+
+    #[test]
+    fn what_was_not_sent_was_not_seen() {
+        let (desk, _signals) = Desk::new(5, 0);
+        let see = |offset| {
+            desk.see(offset);
+            *desk.seen.borrow()
+        };
+        assert_eq!(see(u64::MAX), 5);
+        desk.sent.store(10, Ordering::Release);
+        assert_eq!(see(8), 8);
+        assert_eq!(see(11), 10);
+        assert_eq!(see(7), 10, "it is not taken back");
     }
 }

@@ -28,8 +28,7 @@ impl Meter {
     }
 
     /// The place after the last byte that was sent.
-    #[cfg(test)]
-    fn sent(&self) -> u64 {
+    pub(super) fn sent(&self) -> u64 {
         self.sent
     }
 

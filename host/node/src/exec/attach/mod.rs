@@ -20,12 +20,13 @@ mod waiting;
 use std::io;
 use std::time::Duration;
 
+use fleet_capability::process::exec::limits;
 use fleet_capability::source::{Input, Source};
 use fleet_model::exec::ExecState;
 use fleet_model::item::Generation;
 use fleet_model::{Error, ErrorKind};
 use fleet_protocol::bulk::{BulkSink, Pending};
-use fleet_protocol::exec::{Attached, Outward};
+use fleet_protocol::exec::{Attached, CHUNK_BYTES, INPUT_AHEAD_BYTES, KEPT_BYTES, Outward};
 use futures::StreamExt;
 use tokio_util::sync::CancellationToken;
 
@@ -36,6 +37,13 @@ use self::tell::{Teller, Told};
 use super::beside::{Beside, find};
 use super::look::look;
 pub(super) use seats::Seats;
+
+// What a reader and its host agree on is what a program's keeper does.
+const _: () = {
+    assert!(KEPT_BYTES == limits::KEPT_BYTES);
+    assert!(INPUT_AHEAD_BYTES == limits::INPUT_BYTES);
+    assert!(CHUNK_BYTES == limits::CHUNK_BYTES);
+};
 
 /// How long whoever was told the end has to say that they saw all of it.
 const LINGER: Duration = Duration::from_secs(2);
@@ -77,6 +85,7 @@ pub(super) async fn attach(pending: Pending, beside: Beside, after: u64) -> io::
             sink,
             meter: Meter::new(after),
             taken: desk.taken.subscribe(),
+            sent: desk.sent.clone(),
         },
         hand: Hand::default(),
         input: None,

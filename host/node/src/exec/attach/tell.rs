@@ -3,6 +3,8 @@
 //! A source is read only as fast as the stream takes what it gives; what is ready goes out together.
 
 use std::io;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 use fleet_capability::source::Frame;
@@ -38,6 +40,8 @@ pub(super) struct Teller {
     pub(super) sink: BulkSink,
     pub(super) meter: Meter,
     pub(super) taken: watch::Receiver<u64>,
+    /// Output up to here was sent.
+    pub(super) sent: Arc<AtomicU64>,
 }
 
 impl Teller {
@@ -94,7 +98,10 @@ impl Teller {
     /// Puts a frame on its way, and answers its size in bytes.
     async fn put(&mut self, frame: Frame) -> io::Result<usize> {
         let mut size = 0;
-        for frame in self.meter.frames(frame) {
+        let frames = self.meter.frames(frame);
+        // First: none that is seen is one that was not sent.
+        self.sent.store(self.meter.sent(), Ordering::Release);
+        for frame in frames {
             let frame: Bytes = frame.encode();
             size += frame.len();
             self.sink.feed(frame).await?;

@@ -11,6 +11,8 @@ use crate::process::exec::wire::{self, InputState};
 /// the second has no effect.
 pub(super) struct Intake {
     waiting: VecDeque<u8>,
+    /// What the program is given at the end, after all that waits. It was not taken and does not count.
+    farewell: VecDeque<u8>,
     taken: u64,
     /// The newest byte that was taken.
     last: Option<u8>,
@@ -21,6 +23,7 @@ impl Intake {
     pub(super) fn new(state: InputState) -> Self {
         Self {
             waiting: VecDeque::new(),
+            farewell: VecDeque::new(),
             taken: 0,
             last: None,
             state,
@@ -40,7 +43,7 @@ impl Intake {
     /// Whether who was told this should be told again.
     pub(super) fn is_news(&self, told: wire::Intake) -> bool {
         let now = self.told();
-        let has_step = now.allowed - told.allowed >= INPUT_BYTES / 4;
+        let has_step = now.allowed.saturating_sub(told.allowed) >= INPUT_BYTES / 4;
         let is_empty = self.waiting.is_empty() && now.allowed > told.allowed;
         (now.taken, now.state) != (told.taken, told.state) || has_step || is_empty
     }
@@ -76,7 +79,7 @@ impl Intake {
     pub(super) fn end(&mut self, farewell: &[u8]) {
         if self.state == InputState::Open {
             self.state = InputState::Ended;
-            self.waiting.extend(farewell);
+            self.farewell.extend(farewell);
         }
     }
 
@@ -84,15 +87,24 @@ impl Intake {
     pub(super) fn close(&mut self) {
         self.state = InputState::Closed;
         self.waiting.clear();
+        self.farewell.clear();
     }
 
     /// What is to be written next, in one piece.
     pub(super) fn waiting(&self) -> &[u8] {
-        self.waiting.as_slices().0
+        match self.waiting.is_empty() {
+            true => self.farewell.as_slices().0,
+            false => self.waiting.as_slices().0,
+        }
     }
 
+    /// So much of that piece was written.
     pub(super) fn wrote(&mut self, count: usize) {
-        self.waiting.drain(..count.min(self.waiting.len()));
+        let from = match self.waiting.is_empty() {
+            true => &mut self.farewell,
+            false => &mut self.waiting,
+        };
+        from.drain(..count.min(from.len()));
     }
 
     pub(super) fn has_ended(&self) -> bool {
@@ -157,10 +169,32 @@ mod tests {
         intake.end(b"\x04");
         intake.end(b"\x04");
         intake.take(2, b"c").unwrap();
-        assert_eq!((intake.waiting(), intake.told().taken), (&b"ab\x04"[..], 2));
+        assert_eq!((intake.waiting(), intake.told().taken), (&b"ab"[..], 2));
         assert!(intake.has_ended());
+        intake.wrote(2);
+        assert_eq!(intake.waiting(), b"\x04");
         intake.close();
         assert_eq!(intake.waiting(), b"");
         assert_eq!(intake.told().state, InputState::Closed);
+    }
+
+    #[test]
+    fn the_end_while_bytes_wait_takes_back_nothing_that_was_allowed() {
+        let mut intake = Intake::new(InputState::Open);
+        intake.take(0, b"abc").unwrap();
+        let before = intake.told();
+        assert_eq!(before.allowed, INPUT_BYTES);
+        intake.end(b"\x04\x04");
+        let ended = intake.told();
+        assert_eq!((ended.taken, ended.allowed), (3, INPUT_BYTES));
+        assert!(intake.is_news(before) && !intake.is_news(ended));
+        let mut given = Vec::new();
+        while !intake.waiting().is_empty() {
+            given.push(intake.waiting()[0]);
+            intake.wrote(1);
+        }
+        assert_eq!(given, b"abc\x04\x04");
+        let all = intake.told();
+        assert_eq!((all.taken, all.allowed), (3, INPUT_BYTES + 3));
     }
 }

@@ -1,18 +1,23 @@
-//! One signal at a time for each workload.
+//! One at a time for each: signals of a workload, signals of a program beside one.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
-use fleet_model::item::ItemKey;
 use tokio::sync::Mutex as Turn;
 
-/// Whose turn it is, by workload. Only workloads with a signal under way take room.
-#[derive(Debug, Default)]
-pub(crate) struct Turns(Mutex<BTreeMap<ItemKey, Weak<Turn<()>>>>);
+/// Whose turn it is, by what takes turns. Only where something is under way does it take room.
+#[derive(Debug)]
+pub(crate) struct Turns<K>(Mutex<BTreeMap<K, Weak<Turn<()>>>>);
 
-impl Turns {
-    /// What to lock while a signal of this workload is under way.
-    pub(super) fn of(&self, item: &ItemKey) -> Arc<Turn<()>> {
+impl<K> Default for Turns<K> {
+    fn default() -> Self {
+        Self(Mutex::default())
+    }
+}
+
+impl<K: Ord + Clone> Turns<K> {
+    /// What to lock while something of this one is under way.
+    pub(crate) fn of(&self, item: &K) -> Arc<Turn<()>> {
         let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         turns.retain(|_, turn| turn.strong_count() > 0);
         if let Some(turn) = turns.get(item).and_then(Weak::upgrade) {
@@ -27,6 +32,7 @@ impl Turns {
 #[cfg(test)]
 mod tests {
     use fleet_model::WorkloadId;
+    use fleet_model::item::ItemKey;
 
     use super::*;
 
