@@ -33,9 +33,9 @@ impl Context {
 /// Does what was typed.
 pub(crate) fn main(arguments: Vec<OsString>) -> ExitCode {
     let wrong = workload::usage_code(&arguments).unwrap_or(Exit::Usage as u8);
-    let cli = match Cli::try_parse_from(arguments) {
+    let cli = match Cli::try_parse_from(&arguments) {
         Ok(cli) => cli,
-        Err(error) => return not_parsed(&error, wrong),
+        Err(error) => return not_parsed(&workload::hinted(error, &arguments), wrong),
     };
     let output = Output::of_process(cli.global.output);
     let mut context = Context {

@@ -141,6 +141,9 @@ mod tests {
             "workload start web --timeout 2m",
             "workload rm a b c --grace 1s",
             "workload rm --all",
+            "workload rm a --timeout 5s",
+            "workload stop a --timeout 5s",
+            "workload execs rm ex_01aryz6s41tsv4rrffq69g5fav_00000000000000ab",
             "workload logs web --follow --since 5m --tail 10 --timestamps",
             "workload logs web --cursor 3.104 --show-cursor",
             "workload stats",
@@ -180,7 +183,8 @@ mod tests {
             ("workload stop web --grace -5s", "10s"),
             ("workload extend web -5", "90s"),
             ("workload packets web --after -1", "--after"),
-            ("workload logs web --tail -1", "--tail"),
+            ("workload logs web --tail -1", "a number of lines"),
+            ("workload logs web --tail x", "a number of lines"),
         ] {
             let error = parse(line).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::ValueValidation, "{line}: {error}");
@@ -198,6 +202,8 @@ mod tests {
             ("workload run --env NAME -- true", "KEY=VALUE"),
             ("workload run --port Http -- true", "is not a name"),
             ("workload run --port http=99999 -- true", "65535"),
+            ("workload run --port 80 -- true", "web=80"),
+            ("workload run --port 80=80 -- true", "web=80"),
             ("workload stop web --grace soon", "10s"),
             ("workload run --restrat always -- true", "--restart"),
             ("workload run --memroy 1G -- true", "--memory"),

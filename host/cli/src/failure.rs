@@ -40,13 +40,12 @@ impl Exit {
         }
     }
 
-    /// The exit code for a kind of error that the API answered with: the command line was in order, so
-    /// what is invalid was refused by the host.
-    fn answered(kind: ErrorKind) -> Self {
-        if kind == ErrorKind::Invalid {
-            Self::Refused
-        } else {
-            Self::of(kind)
+    /// The exit code for an error that the API answered with: the command line was in order, so what is
+    /// invalid was refused by the host, and what is over a workload's own limit stays so.
+    fn answered(error: &Error) -> Self {
+        match (error.kind, error.code.as_str()) {
+            (ErrorKind::Invalid, _) | (ErrorKind::Exhausted, "disk-limit") => Self::Refused,
+            (kind, _) => Self::of(kind),
         }
     }
 }
@@ -173,7 +172,7 @@ impl From<ClientError> for Failure {
         let message = error.to_string();
         let failure = match error {
             ClientError::Api { error, .. } => {
-                let exit = Exit::answered(error.kind);
+                let exit = Exit::answered(&error);
                 Self { exit, ..Self::from(error) }
             }
             ClientError::Unreachable { .. } => Self::new(Exit::Unavailable, message)
@@ -219,11 +218,20 @@ mod tests {
         ] {
             assert_eq!(Exit::of(kind) as u8, code, "{kind:?}");
         }
-        let error = Error::invalid("off-schema", "no");
-        assert_eq!(
-            Failure::from(ClientError::Api { status: 422, error }).exit,
-            Exit::Refused
-        );
+        for (error, exit) in [
+            (Error::invalid("off-schema", "no"), Exit::Refused),
+            (
+                Error::new(ErrorKind::Exhausted, "disk-limit", "no"),
+                Exit::Refused,
+            ),
+            (
+                Error::new(ErrorKind::Exhausted, "disk-full", "no"),
+                Exit::Unavailable,
+            ),
+        ] {
+            let failure = Failure::from(ClientError::Api { status: 422, error });
+            assert_eq!(failure.exit, exit);
+        }
     }
 
     #[test]

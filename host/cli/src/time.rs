@@ -62,11 +62,17 @@ pub(crate) fn age(then_ms: u64, now_ms: u64) -> String {
 }
 
 /// How far away a moment is, in one unit.
+///
+/// Rounded to the nearest: what was put off by 70 minutes is 70 minutes away, also a moment later.
 pub(crate) fn until(then_ms: u64, now_ms: u64) -> String {
-    match then_ms.saturating_sub(now_ms) {
-        0 => "now".to_owned(),
-        _ => format!("in {}", age(now_ms, then_ms)),
-    }
+    let half_ms = match then_ms.saturating_sub(now_ms) {
+        0 => return "now".to_owned(),
+        1..120_000 => 500,
+        120_000..7_200_000 => 30_000,
+        7_200_000..172_800_000 => 1_800_000,
+        _ => 43_200_000,
+    };
+    format!("in {}", age(now_ms, then_ms.saturating_add(half_ms)))
 }
 
 #[cfg(test)]
@@ -91,6 +97,9 @@ mod tests {
     fn what_is_to_come_is_as_short() {
         assert_eq!(until(65_000, 5_000), "in 60s");
         assert_eq!(until(5_000 + 7_200_000, 5_000), "in 2h");
+        assert_eq!(until(4_200_000, 700), "in 70m");
+        assert_eq!(until(4_200_000, 31_000), "in 69m");
+        assert_eq!(until(10_000, 5_300), "in 5s");
         assert_eq!(until(5_000, 5_000), "now");
         assert_eq!(until(1, 5_000), "now", "it is overdue");
     }

@@ -4,6 +4,7 @@
 use std::path::PathBuf;
 use std::sync::Arc;
 
+use fleet_capability::cgroup;
 use fleet_capability::endpoint::{EndpointOptions, Endpoints};
 use fleet_capability::{
     Caller, LocalProcesses, NoSecrets, Options, Processes, Redactor, ShimCommand, Workspaces,
@@ -13,6 +14,9 @@ use fleet_model::{Error, Name};
 use fleet_plugin::{CompileCommand, Driver, Drivers, Grants, PluginHost, PluginHostOptions};
 use fleet_seam::{Clock, Entropy};
 use tempfile::TempDir;
+
+/// The folder of a host's workloads, in that of its case.
+const WORKLOADS: &str = "workloads";
 
 /// What the hosts of all cases share.
 pub(crate) struct Setup {
@@ -47,6 +51,24 @@ impl Setup {
         self.root.path().join("plugins")
     }
 
+    /// Where the host of a case has its folders.
+    fn case(&self, name: &str) -> PathBuf {
+        self.root.path().join("cases").join(name)
+    }
+
+    /// Ends what is left in the groups of a case's host, and removes them and the folders they lie in.
+    pub(crate) async fn sweep_groups(&self, name: &str) {
+        let workloads = self.case(name).join(WORKLOADS);
+        let swept = tokio::task::spawn_blocking(move || {
+            // A host knows its folder by this path, and without a folder there was none.
+            if let Ok(workloads) = workloads.canonicalize() {
+                cgroup::sweep(&workloads);
+            }
+        });
+        // What stays is empty, and of a name that no host has again.
+        let _ = swept.await;
+    }
+
     /// On whose behalf the plugin's processes are made.
     pub(crate) fn caller(&self) -> Caller {
         Caller {
@@ -62,7 +84,7 @@ impl Bench {
     /// Where the host cannot work or does not take the plugin.
     pub(crate) async fn open(setup: Arc<Setup>, name: &str) -> Result<Self, Error> {
         let mut bench = Self {
-            folder: setup.root.path().join("cases").join(name),
+            folder: setup.case(name),
             setup,
             host: None,
         };
@@ -80,10 +102,21 @@ impl Bench {
         Ok(())
     }
 
+    /// Opens another host where one was lost and its successor was cut off.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open).
+    pub(crate) async fn revive(&mut self) -> Result<(), Error> {
+        if self.host.is_none() {
+            self.host = Some(self.host().await?);
+        }
+        Ok(())
+    }
+
     async fn host(&self) -> Result<Host, Error> {
         let setup = &self.setup;
         let processes = Arc::new(LocalProcesses::open_with(
-            &self.folder.join("workloads"),
+            &self.folder.join(WORKLOADS),
             setup.shim.clone(),
             setup.clock.clone(),
             Arc::new(NoSecrets),

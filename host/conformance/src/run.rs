@@ -44,13 +44,17 @@ pub(crate) async fn run(
     let ended = ended.then(|| "it was not begun any more".to_owned());
     let outcome = match ended.or_else(|| case.needs.iter().find_map(lacks)) {
         Some(reason) => Outcome::Skipped { reason },
-        None => match played(&setup, backend.clone(), &case, going).await {
-            Ok(End::Reached) => Outcome::Passed,
-            Ok(End::CutOff) => Outcome::Skipped {
-                reason: "it was cut off".to_owned(),
-            },
-            Err(failure) => Outcome::Failed(failure),
-        },
+        None => {
+            let played = played(&setup, backend.clone(), &case, going).await;
+            setup.sweep_groups(&case.name).await;
+            match played {
+                Ok(End::Reached) => Outcome::Passed,
+                Ok(End::CutOff) => Outcome::Skipped {
+                    reason: "it was cut off".to_owned(),
+                },
+                Err(failure) => Outcome::Failed(failure),
+            }
+        }
     };
     CaseReport {
         case: case.name,
@@ -76,11 +80,16 @@ async fn played(
         failure(None, "before the first step".to_owned(), unmet)
     })?;
     let mut stage = Stage::new(bench, backend);
+    let at_rest = stage.at_rest();
+    let cut_off = async {
+        let _ = going.wait_for(|going| *going == Going::Ended).await;
+        at_rest.await;
+    };
     let at = AtomicUsize::new(0);
     let played = tokio::select! {
         biased;
         played = stage.play(&case.steps, &at) => played.map(|()| End::Reached),
-        _ = going.wait_for(|going| *going == Going::Ended) => Ok(End::CutOff),
+        () = cut_off => Ok(End::CutOff),
         () = setup.clock.sleep(Duration::from_millis(case.deadline_ms)) => {
             let expected = format!("the end of the case within {} ms", case.deadline_ms);
             unmet(expected, "none").map(|()| End::Reached)
@@ -91,6 +100,13 @@ async fn played(
         let text = case.steps.get(at).map(|written| written.text.clone());
         failure(Some(at + 1), text.unwrap_or_default(), unmet)
     });
+    if let Ok(End::CutOff) = played {
+        tokio::select! {
+            () = stage.abandon() => {}
+            () = setup.clock.sleep(CLEAR) => {}
+        }
+        return Ok(End::CutOff);
+    }
     let cleared = tokio::select! {
         biased;
         cleared = stage.clear() => cleared,

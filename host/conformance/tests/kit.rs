@@ -12,12 +12,13 @@
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use fleet_capability::ShimCommand;
 use fleet_conformance::{Kit, KitOptions, Outcome, Report};
 use fleet_model::Error;
 use fleet_plugin::{CompileCommand, Usual};
-use fleet_seam::{SystemClock, SystemEntropy};
+use fleet_seam::{Clock, SystemClock, SystemEntropy};
 use futures::StreamExt;
 use tempfile::TempDir;
 use toml::{Table, Value};
@@ -316,6 +317,21 @@ async fn refused(options: KitOptions) -> Error {
     match Kit::open(options).await {
         Ok(_) => panic!("it is taken"),
         Err(error) => error,
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn what_is_cut_off_at_any_moment_is_skipped() {
+    for cut_ms in [30, 90, 180, 300, 450, 650, 900] {
+        let kit = Kit::open(options(plugins().join("native.wasm"))).await;
+        let cut = SystemClock.sleep(Duration::from_millis(cut_ms));
+        let report = kit.unwrap().run(cut).await;
+        assert_eq!(report.failed, 0, "{cut_ms} ms\n{}", failures(&report));
+        let cut_off = report.cases.iter().filter(|case| {
+            let reason = case.outcome.reason();
+            reason.as_deref() == Some("it was cut off")
+        });
+        assert!(cut_off.count() > 0, "no case was in the middle of anything");
     }
 }
 

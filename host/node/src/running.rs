@@ -92,8 +92,9 @@ fn judge(record: Option<&Record>, generation: Generation) -> Verdict<'_> {
         ));
     }
     let intent = record.item.intent.as_ref();
+    let intent = intent.and_then(|intent| WorkloadIntent::deserialize(intent).ok());
     let wanted = intent
-        .and_then(|intent| WorkloadIntent::deserialize(intent).ok())
+        .as_ref()
         .is_some_and(|intent| intent.desired == Desired::Running);
     match &record.run {
         _ if record.item.generation < generation => Verdict::Wait,
@@ -111,16 +112,18 @@ fn judge(record: Option<&Record>, generation: Generation) -> Verdict<'_> {
                 && record.backoff.is_none()
                 && run.generation == record.item.generation =>
         {
-            Verdict::Refuse(not_running())
+            Verdict::Refuse(not_running(intent.as_ref()))
         }
         _ if wanted => Verdict::Wait,
-        _ => Verdict::Refuse(not_running()),
+        _ => Verdict::Refuse(not_running(intent.as_ref())),
     }
 }
 
-fn not_running() -> Error {
+/// Why nothing can be done with a program that is not there, and how it comes back.
+pub(crate) fn not_running(intent: Option<&WorkloadIntent>) -> Error {
+    let name = intent.map_or("NAME", |intent| intent.name.as_str());
     Error::conflict(
         "not-running",
-        "it is not running: start it with `fleet-host workload start NAME`",
+        format!("it is not running: start it with `fleet-host workload start {name}`"),
     )
 }

@@ -18,6 +18,7 @@ use serde::Deserialize;
 
 use crate::context::Context;
 use crate::reconcile::restart;
+use crate::running::not_running;
 use crate::state::{Backoff, Record, Run, Stage};
 
 /// How long a command waits for a workload that is being made, or made again.
@@ -156,11 +157,10 @@ fn judge(record: Option<&Record>, generation: Generation) -> Verdict<'_> {
             "this node has seen a newer intent than its controller states",
         ));
     }
-    let wanted = record
-        .item
-        .intent
+    let intent = record.item.intent.as_ref();
+    let intent = intent.and_then(|intent| WorkloadIntent::deserialize(intent).ok());
+    let wanted = intent
         .as_ref()
-        .and_then(|intent| WorkloadIntent::deserialize(intent).ok())
         .is_some_and(|intent| intent.desired == Desired::Running);
     if record.item.generation < generation {
         // What the asker knows is on its way here.
@@ -174,10 +174,7 @@ fn judge(record: Option<&Record>, generation: Generation) -> Verdict<'_> {
         (Some(run), None) if run.stage.is_over() && run.handle.is_some() => Verdict::Give(run),
         (Some(run), Some(pause)) if wanted && run.stage.is_over() => Verdict::Pause(run, pause),
         _ if wanted => Verdict::Wait,
-        _ => Verdict::Refuse(Error::conflict(
-            NOT_RUNNING,
-            "it is not running: start it with `fleet-host workload start NAME`",
-        )),
+        _ => Verdict::Refuse(not_running(intent.as_ref())),
     }
 }
 

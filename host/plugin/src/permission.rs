@@ -20,6 +20,7 @@ use fleet_model::{Error, Name};
 use crate::digest::Digest;
 use crate::grants::{Ceiling, EndpointGrant, Grant, describe};
 use crate::manifest::Requests;
+use crate::remedy::merged;
 use secrets::{Place, Secrets};
 
 /// Something that stands behind a grant.
@@ -309,13 +310,34 @@ impl Permissions {
         }
     }
 
+    /// The plain ones that are asked for and not granted, this one first: a plugin that was granted one
+    /// of them would be refused the next.
+    fn plain_missing(&self, need: &Need) -> Vec<(&Need, &Verdict)> {
+        let is_plain = |need: &Need| matches!(need, Need::Log | Need::Clock | Need::Config);
+        let mut missing: Vec<(&Need, &Verdict)> = self
+            .verdicts
+            .iter()
+            .filter(|(other, _)| is_plain(need) && is_plain(other))
+            .filter(|(_, verdict)| verdict.requested && verdict.granted.is_none())
+            .collect();
+        missing.sort_by_key(|(other, _)| *other != need);
+        missing
+    }
+
     fn refusal(&self, need: &Need) -> Error {
         let (plugin, file) = (&self.plugin, self.grants_path.display());
         let verdict = self.verdict(need);
+        let plain = self.plain_missing(need);
         let missing = |remedy: &str| {
+            let what = match plain.as_slice() {
+                [] => format!("`{need}`"),
+                some => list(some.iter().map(|(need, _)| format!("`{need}`")).collect()),
+            };
+            let lines = plain.iter().map(|(_, verdict)| verdict.remedy.as_str());
+            let remedy = &merged(std::iter::once(remedy).chain(lines));
             Error::denied(
                 "not-granted",
-                format!("`{plugin}` is not granted `{need}`: add to {file}\n{remedy}"),
+                format!("`{plugin}` is not granted {what}: add to {file}\n{remedy}"),
             )
             .with("remedy", remedy)
             .with("file", file)
@@ -348,8 +370,22 @@ impl Permissions {
 }
 
 impl Permissions {
-    /// A launcher's own refusal, with the lines of one that would start the program.
-    pub(crate) fn with_launcher_lines(&self, error: Error, program: &str) -> Error {
+    /// A launcher's own refusal of a program, with where that can be changed: in the launcher, where it is
+    /// for that program, else by one of its own. Nothing is looked up for it: who is refused learns
+    /// nothing of what is on this machine.
+    pub(crate) fn with_launcher_lines(&self, error: Error, name: &Name, program: &str) -> Error {
+        let (plugin, file) = (&self.plugin, self.grants_path.display());
+        let is_meant = |path: &Path| {
+            path == Path::new(program) || path.file_name().is_some_and(|name| name == program)
+        };
+        let launcher = self.launchers.get(name);
+        if launcher.is_some_and(|it| it.executable.as_deref().is_none_or(is_meant)) {
+            let message = format!(
+                "{} ([{plugin}.process.launchers.{name}] in {file})",
+                error.message
+            );
+            return Error { message, ..error }.with("file", file);
+        }
         let file_name = Path::new(program)
             .file_name()
             .unwrap_or_default()
@@ -360,23 +396,32 @@ impl Permissions {
             .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
             .take(63)
             .collect();
-        let Ok(name) = plain.trim_matches('-').parse::<Name>() else {
+        let Ok(own) = plain.trim_matches('-').parse::<Name>() else {
             return error;
         };
-        let path = if program.starts_with('/') {
-            program.to_owned()
+        let executable = if program.starts_with('/') {
+            format!("\"{program}\"")
         } else {
-            format!("/path/of/{program}")
+            format!("\"/path/of/{program}\"   # as `command -v {program}` prints it")
         };
-        let plugin = &self.plugin;
-        let remedy = format!("[{plugin}.process.launchers.{name}]\nexecutable = \"{path}\"");
+        let remedy = format!("[{plugin}.process.launchers.{own}]\nexecutable = {executable}");
         let message = format!(
-            "{error}\nor add to {}\n{remedy}\nand let the workload name it: [config] launcher = \"{name}\"",
-            self.grants_path.display()
+            "{}, which the workload names (`launcher = \"{own}\"` in its [config]): add to {file}\n{remedy}",
+            error.message
         );
         Error { message, ..error }
             .with("remedy", remedy)
-            .with("file", self.grants_path.display())
+            .with("file", file)
+    }
+}
+
+/// `a`, `a and b`, `a, b and c`.
+fn list(mut words: Vec<String>) -> String {
+    let last = words.pop().unwrap_or_default();
+    if words.is_empty() {
+        last
+    } else {
+        format!("{} and {last}", words.join(", "))
     }
 }
 

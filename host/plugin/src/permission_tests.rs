@@ -302,6 +302,72 @@ fn a_refusal_names_the_file_and_lines_that_make_it_go_away() {
 }
 
 #[test]
+fn the_first_refusal_names_all_plain_ones_that_are_missing() {
+    let asks = "log = true\nclock = true\nconfig = true";
+    for (grants, want, remedy) in [
+        (
+            "",
+            "`clock`, `log` and `config`",
+            "[native]\nclock = true\nlog = true\nconfig = true",
+        ),
+        (
+            "[native]\nlog = true\n",
+            "`clock` and `config`",
+            "clock = true   # in the table [native]\nconfig = true   # in the table [native]",
+        ),
+        (
+            "[native]\nlog = true\nconfig = true\n",
+            "`clock`",
+            "clock = true   # in the table [native]",
+        ),
+    ] {
+        let error = permissions(asks, grants, None)
+            .check(&Need::Clock)
+            .unwrap_err();
+        let first = format!("`native` is not granted {want}: add to /etc/fleet/grants.toml");
+        assert_eq!(error.message, format!("{first}\n{remedy}"));
+        assert_eq!(error.details["remedy"], remedy);
+        let after = permissions(asks, &format!("{grants}{remedy}"), None);
+        for need in [Need::Log, Need::Clock, Need::Config] {
+            after.check(&need).unwrap();
+        }
+    }
+}
+
+#[test]
+fn a_launchers_refusal_leads_to_that_launcher_or_to_another() {
+    let asks = "process = { launchers = [\"*\"] }";
+    let grants =
+        "[native.process.launchers.dev]\nexecutable = \"/usr/bin/sleep\"\narguments = [\"[0-9]+\"]";
+    let permissions = permissions(asks, grants, None);
+    let dev: Name = "dev".parse().unwrap();
+    let refused = |program: &str| {
+        let error = Error::denied("no-launcher-rule", "no");
+        permissions.with_launcher_lines(error, &dev, program)
+    };
+    for program in ["sleep", "/usr/bin/sleep"] {
+        assert_eq!(
+            refused(program).message,
+            "no ([native.process.launchers.dev] in /etc/fleet/grants.toml)"
+        );
+    }
+    assert_eq!(
+        refused("ls").message,
+        "no, which the workload names (`launcher = \"ls\"` in its [config]): add to /etc/fleet/grants.toml\n\
+         [native.process.launchers.ls]\n\
+         executable = \"/path/of/ls\"   # as `command -v ls` prints it"
+    );
+    assert!(
+        refused("/bin/ls")
+            .message
+            .ends_with("executable = \"/bin/ls\"")
+    );
+    for program in ["ls", "/bin/ls"] {
+        toml::from_str::<toml::Table>(&refused(program).details["remedy"]).unwrap();
+    }
+}
+
+#[test]
 fn a_pinned_grant_says_which_digest_it_would_need() {
     let other = format!(
         "[native]\nlog = true\ndigest = \"{}\"",

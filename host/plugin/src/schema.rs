@@ -3,7 +3,8 @@
 //! A schema is a stranger's text. Nothing it refers to is fetched, and its patterns run on an
 //! engine whose time is linear, so that a schema cannot hold a thread.
 
-use jsonschema::{PatternOptions, Validator};
+use jsonschema::error::ValidationErrorKind;
+use jsonschema::{PatternOptions, ValidationError, Validator};
 use serde_json::Value;
 
 use crate::convert::text;
@@ -31,7 +32,7 @@ pub(crate) fn check(validator: &Validator, value: &Value) -> Result<(), String> 
         .map(|error| {
             let place = error.instance_path().to_string();
             let place = if place.is_empty() { "/" } else { &place };
-            format!("{place}: {}", text(error.to_string(), 300))
+            format!("{place}: {}", mistake(&error))
         })
         .collect();
     if mistakes.is_empty() {
@@ -39,6 +40,18 @@ pub(crate) fn check(validator: &Validator, value: &Value) -> Result<(), String> 
     } else {
         Err(mistakes.join("; "))
     }
+}
+
+/// A mistake in words, with all that would be allowed where that is a list.
+fn mistake(error: &ValidationError<'_>) -> String {
+    let ValidationErrorKind::Enum { options } = error.kind() else {
+        return text(error.to_string(), 300);
+    };
+    let options = options.as_array().map(Vec::as_slice).unwrap_or_default();
+    let options: Vec<String> = options.iter().map(ToString::to_string).collect();
+    let value = text(error.instance().to_string(), 100);
+    let words = format!("{value} is not one of {}", options.join(", "));
+    text(words, 1_000)
 }
 
 #[cfg(test)]
@@ -54,6 +67,18 @@ mod tests {
         check(&validator, &json!({"a": 1})).unwrap();
         let error = check(&validator, &json!({"a": "x", "b": 1})).unwrap_err();
         assert!(error.contains("/a: ") && error.contains("'b'"), "{error}");
+    }
+
+    #[test]
+    fn a_word_that_is_not_on_the_list_is_told_the_list() {
+        let words: Vec<String> = (0..19).map(|number| format!("bug-{number}")).collect();
+        let validator = compile(&json!({"properties": {"bug": {"enum": words}}})).unwrap();
+        let error = check(&validator, &json!({"bug": "x"})).unwrap_err();
+        assert!(
+            error.starts_with("/bug: \"x\" is not one of \"bug-0\", "),
+            "{error}"
+        );
+        assert!(error.ends_with("\"bug-18\""), "{error}");
     }
 
     #[test]

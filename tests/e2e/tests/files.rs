@@ -430,7 +430,7 @@ fn what_does_not_fit_is_refused_before_it_begins() {
     let large = host.scratch().join("large");
     File::create(&large).unwrap().set_len(4 * MIB).unwrap();
     let over = cp(&host, text(&large), "box:large");
-    assert_eq!(over.code, 5, "{over:?}");
+    assert_eq!(over.code, 4, "{over:?}");
     assert!(over.stderr.contains("limit of 1MiB"), "{over:?}");
     // What a broken-off upload left gives way to the next one.
     let part = host.scratch().join("part");

@@ -137,14 +137,17 @@ fn a_file_with_a_mistake_is_answered_with_its_place_and_what_was_expected() {
             "/config/launcher: ".to_owned(),
             &[
                 "5 is not of type \"string\"",
-                "`fleet-host plugin show native` has the schema",
+                "`fleet-host plugin show native --output json` has the schema",
             ],
         ),
         (
             "command = [\"true\"]\n[config]\nlancher = \"dev\"\n",
             4,
             "/config: ".to_owned(),
-            &["lancher", "`fleet-host plugin show native` has the schema"],
+            &[
+                "lancher",
+                "`fleet-host plugin show native --output json` has the schema",
+            ],
         ),
     ] {
         std::fs::write(&file, text).unwrap();

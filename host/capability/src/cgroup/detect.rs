@@ -47,13 +47,7 @@ impl Isolation {
         if choice == Choice::ProcessGroup {
             return without("cgroups are switched off".to_owned());
         }
-        let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
-        let mounts = mounts(&read("/proc/self/mountinfo"));
-        let Some(found) = layout(
-            &mounts,
-            &memberships(&read("/proc/self/cgroup")),
-            &tag(data),
-        ) else {
+        let Some(found) = laid_out(data) else {
             return without("no cgroup hierarchy is mounted".to_owned());
         };
         match found {
@@ -117,6 +111,14 @@ impl Isolation {
         .chain(reasons)
         .collect()
     }
+}
+
+/// Where the groups of the host with this data lie, whether or not they may be made.
+pub(super) fn laid_out(data: &Path) -> Option<Layout> {
+    let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
+    let mounts = mounts(&read("/proc/self/mountinfo"));
+    let own = memberships(&read("/proc/self/cgroup"));
+    layout(&mounts, &own, &tag(data))
 }
 
 fn refused(base: &Path, error: &io::Error) -> String {

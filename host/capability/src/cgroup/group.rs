@@ -198,7 +198,7 @@ fn counts(text: &str, event: &str) -> bool {
         .any(|count| count.trim() != "0")
 }
 
-fn kill_v2(group: &Path) -> io::Result<()> {
+pub(super) fn kill_v2(group: &Path) -> io::Result<()> {
     match put(&group.join("cgroup.kill"), "1") {
         Err(error) if is_gone(&error) && group.exists() => {
             // Before Linux 5.14.
@@ -208,7 +208,7 @@ fn kill_v2(group: &Path) -> io::Result<()> {
     }
 }
 
-fn kill_v1(group: &Path) -> io::Result<()> {
+pub(super) fn kill_v1(group: &Path) -> io::Result<()> {
     let state = group.join("freezer.state");
     stand_still(&state, "FROZEN", "THAWED", || {
         let mut waited = Duration::ZERO;
@@ -307,7 +307,7 @@ fn processes(group: &Path) -> io::Result<Vec<Pid>> {
     Ok(found)
 }
 
-fn remove(group: &Path) -> io::Result<()> {
+pub(super) fn remove(group: &Path) -> io::Result<()> {
     let mut waited = Duration::ZERO;
     for folder in tree(group)? {
         loop {

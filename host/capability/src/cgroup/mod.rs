@@ -18,6 +18,7 @@ pub(crate) mod group;
 pub(crate) mod limit;
 pub(crate) mod plan;
 pub(crate) mod seat;
+mod sweep;
 pub(crate) mod table;
 pub(crate) mod usage;
 
@@ -27,6 +28,7 @@ use fleet_model::driver::KillTarget;
 use serde::{Deserialize, Serialize};
 
 pub use detect::{Choice, Isolation};
+pub use sweep::sweep;
 
 /// Where one process and its descendants are held. Paths are absolute.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]

@@ -151,7 +151,7 @@ impl Launcher {
             && path.file_name().is_none_or(|name| name != word.as_str())
         {
             return Err(denied(format!(
-                "this launcher runs `{}` alone, not `{word}`; allow it with a launcher that has `executable = \"{word}\"` as an absolute path",
+                "this launcher runs `{}` alone, not `{word}`: that needs another launcher",
                 path.display()
             )));
         }
@@ -219,9 +219,10 @@ impl Patterns {
                 .or_else(|| self.list.last().filter(|_| self.repeat));
             match pattern {
                 Some(pattern) if pattern.is_match(argument) => {}
-                Some(_) => {
+                Some(pattern) => {
                     return Err(denied(format!(
-                        "argument {place}, `{argument}`, is not what this launcher allows there; change its `arguments`"
+                        "argument {place}, `{argument}`, is not what this launcher allows there, `{}`: give another one or change its `arguments`",
+                        written(pattern)
                     )));
                 }
                 None => {
@@ -241,6 +242,15 @@ impl Patterns {
         }
         Ok(())
     }
+}
+
+/// An expression as the operator wrote it.
+fn written(pattern: &Regex) -> &str {
+    let text = pattern.as_str();
+    let inner = text.strip_prefix(r"\A(?:");
+    inner
+        .and_then(|inner| inner.strip_suffix(r")\z"))
+        .unwrap_or(text)
 }
 
 fn denied(text: String) -> Error {

@@ -51,6 +51,17 @@ fn arguments_match_whole_and_in_place() {
 }
 
 #[test]
+fn a_refused_argument_says_what_is_allowed_in_its_place() {
+    let sleep = launcher(Some(&["-n", "[0-9]+"]), None);
+    let error = sleep.allows(&words("echo -n abc"), &BTreeMap::new());
+    let message = error.unwrap_err().message;
+    assert!(
+        message.contains("`abc`") && message.contains("`[0-9]+`"),
+        "{message}"
+    );
+}
+
+#[test]
 fn only_listed_variables_and_the_hosts_own_may_be_set() {
     let limited = launcher(None, Some(&["LANG", "APP_*"]));
     for (name, allowed) in [

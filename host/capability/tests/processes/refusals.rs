@@ -42,7 +42,7 @@ async fn a_command_that_cannot_run_is_refused_before_anything_is_made() {
 }
 
 #[tokio::test]
-async fn a_program_no_launcher_allows_names_the_line_to_add() {
+async fn a_program_no_launcher_allows_is_told_what_it_allows() {
     let host = Host::new();
     let launcher = Launcher {
         executable: Some("/bin/echo".into()),
@@ -59,7 +59,7 @@ async fn a_program_no_launcher_allows_names_the_line_to_add() {
         (error.kind, error.code.as_str()),
         (ErrorKind::Denied, "no-launcher-rule")
     );
-    assert!(error.message.contains("executable = "), "{error}");
+    assert!(error.message.contains("needs another launcher"), "{error}");
 }
 
 #[tokio::test]

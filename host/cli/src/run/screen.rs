@@ -89,7 +89,7 @@ impl Screen {
             let why = plugin
                 .reason
                 .as_deref()
-                .map(|why| format!(": {why}"))
+                .map(|why| format!(": {}", why.trim_end().replace('\n', "\n           ")))
                 .unwrap_or_default();
             match plugin.state {
                 PluginState::Active => format!("{} not usable{why}", named(plugin)),
@@ -220,7 +220,7 @@ mod tests {
             {"name": "mock", "kind": "backend", "version": "0.1.0", "digest": "d", "state": "active", "reason": null,
              "usable": true, "file": "mock.wasm"},
             {"name": "docker", "kind": "backend", "version": "0.1.0", "digest": "d", "state": "active",
-             "reason": "no engine", "usable": false, "file": "docker.wasm"},
+             "reason": "not granted: add to g.toml\n[docker]\nlog = true", "usable": false, "file": "docker.wasm"},
             {"name": "junk", "kind": null, "version": null, "digest": null, "state": "rejected",
              "reason": "not a component", "usable": false, "file": "junk.wasm"},
         ]);
@@ -252,7 +252,9 @@ mod tests {
             "fleet-host 0.1.0  ready in 24 ms   http://127.0.0.1:7300   pid 4711\n\
              data     target/run   (to start over: `workload rm --all`, stop the host, delete it)\n\
              plugins  native 0.1.0 active    mock 0.1.0 active\n\
-             \x20        docker 0.1.0 not usable: no engine\n\
+             \x20        docker 0.1.0 not usable: not granted: add to g.toml\n\
+             \x20          [docker]\n\
+             \x20          log = true\n\
              \x20        junk.wasm rejected: not a component\n\
              grants   mock: log; native: launcher dev (any program)   (target/run/grants.toml, written just now)\n\
              \n\

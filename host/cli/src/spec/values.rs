@@ -36,6 +36,11 @@ pub(super) fn label(text: &str) -> Result<(Label, Label), String> {
 /// `NAME[=INSIDE]`.
 pub(super) fn port(text: &str) -> Result<(Name, u16), String> {
     let (name, inside) = text.split_once('=').unwrap_or((text, "0"));
+    if !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_digit()) {
+        return Err(format!(
+            "`{name}` is a number, and a port has a name too: web={name} for this one, or web for any that is free"
+        ));
+    }
     let name = name.parse::<Name>().map_err(|error| error.to_string())?;
     let inside = inside
         .parse()

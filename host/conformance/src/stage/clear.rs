@@ -101,6 +101,27 @@ impl Stage {
         Ok(Left { going, kept })
     }
 
+    /// Clears away after a case that was cut off in the middle of anything: what goes wrong meanwhile
+    /// says nothing about the backend, and is tried again while a process is left.
+    pub(crate) async fn abandon(&mut self) {
+        // Without a host there is still what can be ended without one.
+        let _ = self.bench.revive().await;
+        let until_ms = self.clock.boot_ms() + GOING_MS;
+        loop {
+            let names: Vec<String> = self.runtimes.keys().cloned().collect();
+            for name in names {
+                let _ = self.destroy(&name, None).await;
+            }
+            self.sweep().await;
+            let mut ids = self.workloads.iter().map(ToString::to_string);
+            let is_clear = ids.all(|id| remains::processes(&id).is_empty());
+            if is_clear || self.clock.boot_ms() >= until_ms {
+                return;
+            }
+            self.pause(LOOK_MS.1).await;
+        }
+    }
+
     /// Ends and removes whatever a case has left, as well as it can be done: what the backend lists, then
     /// what is there without it. What cannot be removed stays in the temporary folder.
     pub(crate) async fn sweep(&mut self) {

@@ -24,6 +24,7 @@ use fleet_model::{Attempt, Error, ItemKey, Op, Verb, WorkloadId};
 use fleet_plugin::Driver;
 use fleet_plugin::manifest::Manifest;
 use fleet_seam::{Clock, Ids};
+use tokio::sync::RwLock;
 
 use crate::ability::Abilities;
 use crate::bench::Bench;
@@ -36,6 +37,9 @@ use repeat::Deed;
 
 /// How long anything that takes a moment may take, in milliseconds.
 const PATIENCE_MS: u64 = 20_000;
+
+/// How long a call that is under way may take when the case is cut off, in milliseconds.
+const LAST_CALL_MS: u64 = 2_000;
 
 /// How soon to look again while waiting, and at most how late.
 const LOOK_MS: (u64, u64) = (2, 100);
@@ -61,6 +65,8 @@ pub(crate) struct Stage {
     last: Option<Deed>,
     fingerprint: Option<Fingerprint>,
     keys: usize,
+    /// Held for reading by each call that is under way.
+    calls: Arc<RwLock<()>>,
 }
 
 /// A runtime of the case.
@@ -122,6 +128,19 @@ impl Stage {
             last: None,
             fingerprint: None,
             keys: 0,
+            calls: Arc::default(),
+        }
+    }
+
+    /// Returns when no call is under way and none begins any more, but does not wait for ever: what a
+    /// call has begun, as a process, could come after it was cleared away.
+    pub(crate) fn at_rest(&self) -> impl Future<Output = ()> + use<> {
+        let (calls, clock) = (self.calls.clone(), self.clock.clone());
+        async move {
+            tokio::select! {
+                _ = calls.write_owned() => {}
+                () = clock.sleep(Duration::from_millis(LAST_CALL_MS)) => {}
+            }
         }
     }
 
@@ -230,6 +249,7 @@ impl Stage {
         for exec in self.execs.values_mut() {
             exec.attached.put(None);
         }
+        let _call = self.calls.clone().read_owned().await;
         answered(self.bench.lose().await)
     }
 
@@ -266,8 +286,10 @@ impl Stage {
         at_most_ms: Option<u64>,
         call: impl Future<Output = Result<T, Error>>,
     ) -> Met<Result<T, Error>> {
+        let under_way = self.calls.read().await;
         let begun_ms = self.clock.boot_ms();
         let answer = call.await;
+        drop(under_way);
         let took_ms = self.clock.boot_ms().saturating_sub(begun_ms);
         let deadline_ms = self.backend.manifest.limits.deadline_ms;
         let (limit_ms, whose) = match at_most_ms {

@@ -186,15 +186,24 @@ impl<'a> Plan<'a> {
         let (kind, code, remedy) = nearest.refusal();
         let mut reasons: Vec<_> = obstacles
             .take(SHOWN)
-            .map(|(node, obstacle)| format!("node {}: {obstacle}", node.name))
+            .map(|(node, obstacle)| {
+                let obstacle = obstacle.to_string();
+                let first = obstacle.lines().next().unwrap_or_default();
+                format!("node {}: {first}", node.name)
+            })
             .collect();
         if let more @ 1.. = self.verdicts.len().saturating_sub(SHOWN) {
             reasons.push(format!("and {more} more nodes"));
         }
-        let message = format!(
+        let mut message = format!(
             "no node can run backend `{backend}` ({}): {remedy}",
             reasons.join("; ")
         );
+        // Lines to copy stand below the sentence, not in it.
+        if let Some((_, lines)) = nearest.to_string().split_once('\n') {
+            message.push('\n');
+            message.push_str(lines);
+        }
         let mut error = Error::new(kind, code, message);
         error.retry_after_ms = kind.is_retryable().then_some(RETRY_AFTER_MS);
         error

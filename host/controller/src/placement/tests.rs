@@ -272,6 +272,31 @@ fn of_those_that_can_the_one_with_the_least_to_do_is_taken_and_the_others_are_to
 }
 
 #[test]
+fn lines_to_copy_stand_below_the_sentence() {
+    let backend = "mock".parse().unwrap();
+    let plugins = vec![Plugin {
+        usable: false,
+        reason: Some("not granted: add to g.toml\n[mock]\nclock = true".to_owned()),
+        ..plugin("mock", PluginState::Active)
+    }];
+    let node = node(1, plugins);
+    let candidate = Candidate {
+        node: &node,
+        reach: Reach::Online,
+        workloads: 0,
+        clashes: Vec::new(),
+    };
+    let wish = Wish {
+        backend: &backend,
+        limits: Vec::new(),
+    };
+    let error = plan(&wish, vec![candidate]).refusal(&backend).unwrap();
+    let (sentence, lines) = error.message.split_once('\n').unwrap();
+    assert!(sentence.contains("add to g.toml): "), "{sentence}");
+    assert_eq!(lines, "[mock]\nclock = true");
+}
+
+#[test]
 fn a_port_that_is_not_free_is_an_obstacle_on_that_node_alone() {
     let backend = "mock".parse().unwrap();
     let wish = Wish {

@@ -48,7 +48,7 @@ pub(super) fn admit(
             ErrorKind::Exhausted,
             "too-many-execs",
             format!(
-                "{MOST_RUNNING} programs run beside this workload, and no more may: end one, or wait for one to end"
+                "{MOST_RUNNING} programs run beside this workload, and no more may: end one with `fleet-host workload execs rm EXEC`, or wait for one to end"
             ),
         ));
     }

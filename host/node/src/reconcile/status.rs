@@ -121,6 +121,13 @@ fn outgoing(run: &Run, replaced: bool) -> WorkloadState {
     }
 }
 
+/// What keeps being tried, and how often it was. Lines to copy stay below that.
+fn tried(message: &str, failures: u32) -> String {
+    let (first, lines) = message.split_once('\n').unwrap_or((message, ""));
+    let gap = if lines.is_empty() { "" } else { "\n" };
+    format!("{first} (tried {failures} times, trying again){gap}{lines}")
+}
+
 fn message(record: &Record, state: WorkloadState, live: &Live) -> Option<String> {
     let run = record.run.as_ref();
     if let (WorkloadState::Restarting, Some(run), Some(pause)) = (state, run, &record.backoff) {
@@ -137,16 +144,25 @@ fn message(record: &Record, state: WorkloadState, live: &Live) -> Option<String>
         _ => live
             .retry
             .as_ref()
-            .map(|retry| {
-                format!(
-                    "{} (tried {} times, trying again)",
-                    retry.error.message, retry.failures
-                )
-            })
+            .map(|retry| tried(&retry.error.message, retry.failures))
             .or_else(|| {
                 live.progress
                     .clone()
                     .filter(|_| state == WorkloadState::Starting)
             }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn how_often_something_was_tried_stands_behind_its_first_line() {
+        assert_eq!(tried("no key", 2), "no key (tried 2 times, trying again)");
+        assert_eq!(
+            tried("add to g.toml\n[a]\nlog = true", 7),
+            "add to g.toml (tried 7 times, trying again)\n[a]\nlog = true"
+        );
     }
 }

@@ -19,10 +19,10 @@ pub(super) fn check(limit: Size, used_bytes: u64, more_bytes: u64) -> Result<(),
         ErrorKind::Exhausted,
         DISK_LIMIT,
         format!(
-            "{} MiB more are needed, and of the workload's limit of {limit} there are {} MiB left: remove files it does not \
+            "{} more would be needed, and of the workload's limit of {limit} there is {} left: remove files it does not \
              need, or raise `disk` in its [limits]",
-            more_bytes.div_ceil(1 << 20),
-            left >> 20
+            Size::from_bytes(more_bytes),
+            Size::from_bytes(left)
         ),
     );
     Err(error.with("left_bytes", left))
@@ -51,5 +51,10 @@ mod tests {
             assert_eq!(error.details["left_bytes"], left.to_string());
             assert!(error.message.contains("limit of 10MiB"), "{error}");
         }
+        let error = check(Size::from_bytes(1 << 20), (1 << 20) - 4, 8).unwrap_err();
+        assert!(
+            error.message.starts_with("8B more") && error.message.contains("there is 4B left"),
+            "{error}"
+        );
     }
 }

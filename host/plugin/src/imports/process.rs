@@ -80,6 +80,7 @@ impl CallState {
                 "only `create` is told of a workload and its limits: prepare its process there",
             )
         })?;
+        let launcher_name = launcher.clone();
         let request = convert::request(launcher, workload, request, &terms)?;
         for secret in request.secrets.values() {
             self.allow(Need::Secret(secret.clone()))?;
@@ -90,7 +91,10 @@ impl CallState {
             .await
             .map(convert::prepared)
             .map_err(|error| match error.kind {
-                ErrorKind::Denied => self.scope.permissions.with_launcher_lines(error, &program),
+                ErrorKind::Denied => {
+                    let permissions = &self.scope.permissions;
+                    permissions.with_launcher_lines(error, &launcher_name, &program)
+                }
                 _ => error,
             })
     }
@@ -126,7 +130,10 @@ impl CallState {
                 .await
         };
         self.outside(work).await.map_err(|error| match error.kind {
-            ErrorKind::Denied => self.scope.permissions.with_launcher_lines(error, &program),
+            ErrorKind::Denied => {
+                let permissions = &self.scope.permissions;
+                permissions.with_launcher_lines(error, &launcher, &program)
+            }
             _ => error,
         })
     }

@@ -148,7 +148,8 @@ impl Life {
         self.end(config).map(|(at_ms, _)| at_ms)
     }
 
-    fn is_live(&self, config: &Config, now_ms: u64) -> bool {
+    /// Whether it was started and has not ended.
+    pub(crate) fn is_live(&self, config: &Config, now_ms: u64) -> bool {
         self.started.is_some() && self.ended(config, now_ms).is_none()
     }
 

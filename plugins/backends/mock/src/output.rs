@@ -9,6 +9,9 @@ use crate::settings::{Bug, Settings};
 
 /// The lines a reader gets, a follower also those to come. A cursor is the number of lines before
 /// the place; with one, `tail` says nothing more.
+///
+/// A follower of one that runs gets a last line whose time never comes, so that its log stays open until
+/// the host has seen the end, which nobody knows yet: it may be stopped before the one that is planned.
 pub(crate) fn lines(
     config: &Config,
     life: &Life,
@@ -27,8 +30,18 @@ pub(crate) fn lines(
     }
     if options.follow {
         lines.extend(future);
+        lines.extend(life.is_live(config, now_ms).then(never));
     }
     Ok(lines)
+}
+
+fn never() -> Line {
+    Line {
+        time_ms: u64::MAX,
+        origin: Origin::Stdout,
+        bytes: Vec::new(),
+        cursor: String::new(),
+    }
 }
 
 /// All lines of a life, from its first to its end. None is before the one above it.
@@ -111,6 +124,9 @@ mod tests {
         lines
             .into_iter()
             .map(|line| {
+                if line.time_ms == u64::MAX {
+                    return "never".to_owned();
+                }
                 format!(
                     "{} {}",
                     String::from_utf8(line.bytes).unwrap(),
@@ -142,7 +158,13 @@ mod tests {
         );
         assert_eq!(
             read(follow.clone(), 1_000),
-            ["a 1000", "b 1000", "c 1050", "d 1050"]
+            ["a 1000", "b 1000", "c 1050", "d 1050", "never"],
+            "its log stays open while it runs"
+        );
+        assert_eq!(
+            read(follow.clone(), 2_000),
+            ["a 1000", "b 1000", "c 1050", "d 1050"],
+            "it has ended"
         );
         let tail = logs::Options {
             tail: Some(1),
@@ -150,7 +172,7 @@ mod tests {
         };
         assert_eq!(
             read(tail, 1_000),
-            ["b 1000", "c 1050", "d 1050"],
+            ["b 1000", "c 1050", "d 1050", "never"],
             "the tail is of the past"
         );
     }

@@ -31,7 +31,7 @@ pub(crate) fn admit(known: &[Standing], now_ms: u64) -> Result<Vec<usize>, Error
             ErrorKind::Exhausted,
             "too-many-execs",
             format!(
-                "{LIVE} programs run beside this process, and no more may: end one, or wait for one to end"
+                "{LIVE} programs run beside this process, and no more may: end one with `fleet-host workload execs rm EXEC`, or wait for one to end"
             ),
         ));
     }

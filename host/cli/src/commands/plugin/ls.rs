@@ -33,7 +33,9 @@ pub(super) fn people(plugins: &[Plugin]) -> String {
 
 /// Why it is not in use, or cannot be used here.
 fn reason(plugin: &Plugin) -> String {
-    let reason = plugin.reason.clone().unwrap_or_default();
+    let reason = plugin.reason.as_deref().unwrap_or_default();
+    // `plugin show` has the lines below it.
+    let reason = reason.lines().next().unwrap_or_default().to_owned();
     if plugin.state == PluginState::Active && !plugin.usable {
         format!("not usable: {reason}")
     } else {
@@ -62,7 +64,7 @@ mod tests {
             {"name": "native", "kind": "backend", "version": "0.1.0", "digest": "0123456789abcdef", "state": "active",
              "reason": null, "usable": true, "file": "native.wasm"},
             {"name": "docker", "kind": "backend", "version": "0.1.0", "digest": "sha256:fedcba9876543210",
-             "state": "active", "reason": "no engine", "usable": false, "file": "docker.wasm"},
+             "state": "active", "reason": "no engine\nlook there", "usable": false, "file": "docker.wasm"},
             {"name": "junk", "kind": null, "version": null, "digest": null, "state": "rejected",
              "reason": "not a component", "usable": false, "file": "junk.wasm"},
         ]))

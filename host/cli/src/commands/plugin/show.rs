@@ -2,6 +2,7 @@
 
 use clap::Args;
 use fleet_model::plugin::{Capability, Plugin};
+use fleet_plugin::merged;
 
 use crate::app::Context;
 use crate::commands::table::{pairs, table};
@@ -88,20 +89,16 @@ pub(super) fn effective(plugin: &Plugin) -> String {
             ]
         }),
     );
-    let mut remedies: Vec<&str> = plugin
-        .capabilities
-        .iter()
-        .filter_map(|one| one.remedy.as_deref())
-        .collect();
-    remedies.dedup();
-    if !remedies.is_empty() {
+    let remedies = plugin.capabilities.iter();
+    let lines = merged(remedies.filter_map(|one| one.remedy.as_deref()));
+    if !lines.is_empty() {
         text.push_str(
-            "\nTo grant what is refused, add to the grants file and start the host again:\n",
+            "\nTo grant what is refused, add to the grants file and start the host again:\n\n",
         );
-        for remedy in remedies {
-            text.push('\n');
-            text.extend(remedy.trim_end().lines().map(|line| format!("  {line}\n")));
-        }
+        text.extend(lines.lines().map(|line| match line {
+            "" => "\n".to_owned(),
+            line => format!("  {line}\n"),
+        }));
     }
     text
 }
@@ -122,6 +119,8 @@ mod tests {
                 {"name": "clock", "requested": true, "granted": "yes", "above_ceiling": true, "effective": false},
                 {"name": "process.launcher dev", "requested": true, "granted": null, "effective": false,
                  "remedy": "[native.process.launchers.dev]\nany = true"},
+                {"name": "config", "requested": true, "granted": null, "effective": false, "remedy": "[native]\nconfig = true"},
+                {"name": "secret a", "requested": true, "granted": null, "effective": false, "remedy": "[native]\nsecrets = [\"a\"]"},
             ],
         }))
         .unwrap()
@@ -135,11 +134,17 @@ mod tests {
              log                   yes        yes                      yes\n\
              clock                 yes        yes (above the ceiling)  no\n\
              process.launcher dev  yes        no                       no\n\
+             config                yes        no                       no\n\
+             secret a              yes        no                       no\n\
              \n\
              To grant what is refused, add to the grants file and start the host again:\n\
              \n\
              \x20 [native.process.launchers.dev]\n\
-             \x20 any = true\n"
+             \x20 any = true\n\
+             \n\
+             \x20 [native]\n\
+             \x20 config = true\n\
+             \x20 secrets = [\"a\"]\n"
         );
     }
 
@@ -148,7 +153,7 @@ mod tests {
         let text = people(&plugin());
         assert!(text.contains("isolation: process groups\n"), "{text}");
         assert!(
-            text.contains("refused:   clock, process.launcher dev\n"),
+            text.contains("refused:   clock, process.launcher dev, config, secret a\n"),
             "{text}"
         );
     }

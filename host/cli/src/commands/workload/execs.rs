@@ -1,8 +1,9 @@
 //! `workload execs`.
 
-use clap::Args;
-use fleet_model::exec::{Exec, ExecState};
+use clap::{Args, Subcommand};
+use fleet_model::exec::{Exec, ExecId, ExecState};
 use fleet_seam::{Clock as _, SystemClock};
+use serde::Serialize;
 
 use crate::app::Context;
 use crate::commands::table::table;
@@ -12,15 +13,49 @@ use crate::time::age;
 
 /// Its arguments.
 #[derive(Debug, Args)]
+#[command(args_conflicts_with_subcommands = true, subcommand_negates_reqs = true)]
 pub(crate) struct ExecsArgs {
     /// The workload's name or id
-    #[arg(value_name = "ID")]
-    name: String,
+    #[arg(value_name = "ID", required = true)]
+    name: Option<String>,
+    #[command(subcommand)]
+    command: Option<Command>,
 }
 
-/// Lists them.
+/// What is done with one of them.
+#[derive(Debug, Subcommand)]
+enum Command {
+    /// End one, if it runs, and forget it with what it printed
+    Rm(RmArgs),
+}
+
+/// Which one.
+#[derive(Debug, Args)]
+struct RmArgs {
+    /// Its id, as `workload execs ID` prints it
+    #[arg(value_name = "EXEC")]
+    exec: ExecId,
+}
+
+/// Which one is gone.
+#[derive(Debug, Serialize)]
+struct Removed {
+    id: ExecId,
+}
+
+/// Lists them, or removes one.
 pub(crate) async fn run(args: &ExecsArgs, context: &mut Context) -> Result<(), Failure> {
-    let page = context.client()?.execs(&args.name).await?;
+    let client = context.client()?;
+    if let Some(Command::Rm(RmArgs { exec })) = args.command {
+        client.exec_remove(exec).await?;
+        let removed = Removed { id: exec };
+        return context
+            .output
+            .answer(&removed, || format!("removed {exec}\n"));
+    }
+    let page = client
+        .execs(args.name.as_deref().unwrap_or_default())
+        .await?;
     context
         .output
         .answer(&page, || people(&page.items, SystemClock.unix_ms()))

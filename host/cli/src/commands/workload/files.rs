@@ -6,6 +6,7 @@ use fleet_model::file::{FileEntry, FileKind};
 use fleet_seam::{Clock as _, SystemClock};
 use serde::Serialize;
 
+use super::cp::plain;
 use crate::app::Context;
 use crate::commands::table::table;
 use crate::failure::Failure;
@@ -85,17 +86,17 @@ pub(crate) async fn run(command: Command, context: &mut Context) -> Result<(), F
     let client = context.client()?;
     match command {
         Command::Ls(At { name, path }) => {
-            let page = Page::complete(all(&client, &name, path.trim_end_matches('/')).await?);
+            let page = Page::complete(all(&client, &name, &plain(&path)).await?);
             context
                 .output
                 .answer(&page, || people(&page.items, SystemClock.unix_ms()))
         }
         Command::Mkdir(To { name, path }) => {
-            let path = path.trim_end_matches('/');
-            client.make_folder(&name, path).await?;
+            let path = plain(&path);
+            client.make_folder(&name, &path).await?;
             context
                 .output
-                .answer(&Changed { path }, || format!("made {name}:{path}\n"))
+                .answer(&Changed { path: &path }, || format!("made {name}:{path}\n"))
         }
         Command::Mv(Move {
             name,
@@ -140,7 +141,7 @@ fn people(entries: &[FileEntry], now_ms: u64) -> String {
             let kind = match (entry.kind, &entry.target) {
                 (FileKind::File, _) => "file".to_owned(),
                 (FileKind::Folder, _) => "folder".to_owned(),
-                (FileKind::Link, Some(target)) => format!("link to {target}"),
+                (FileKind::Link, Some(target)) => format!("link to {}", visible(target)),
                 (FileKind::Link, None) => "link".to_owned(),
                 (FileKind::Other, _) => "other".to_owned(),
             };
@@ -149,7 +150,7 @@ fn people(entries: &[FileEntry], now_ms: u64) -> String {
                 _ => String::new(),
             };
             [
-                entry.name.clone(),
+                visible(&entry.name),
                 size,
                 format!("{:04o}", entry.mode),
                 age(entry.modified_ms, now_ms),
@@ -157,6 +158,15 @@ fn people(entries: &[FileEntry], now_ms: u64) -> String {
             ]
         }),
     )
+}
+
+/// A name in which what moves a cursor is seen and moves none: `\x1B`.
+fn visible(name: &str) -> String {
+    let shown = |c: char| match c {
+        c if c.is_control() => format!("\\x{:02X}", u32::from(c)),
+        c => c.to_string(),
+    };
+    name.chars().map(shown).collect()
 }
 
 #[cfg(test)]
@@ -179,15 +189,17 @@ mod tests {
                 entry("app.toml", FileKind::File, None),
                 entry("conf", FileKind::Folder, None),
                 entry("now", FileKind::Link, Some("app.toml")),
+                entry("a\x1b[31m\n", FileKind::File, None),
             ],
             5_000,
         );
         assert_eq!(
             text,
-            "NAME      SIZE  MODE  AGE  KIND\n\
-             app.toml  12    0640  5s   file\n\
-             conf      -     0640  5s   folder\n\
-             now       -     0640  5s   link to app.toml\n"
+            "NAME           SIZE  MODE  AGE  KIND\n\
+             app.toml       12    0640  5s   file\n\
+             conf           -     0640  5s   folder\n\
+             now            -     0640  5s   link to app.toml\n\
+             a\\x1B[31m\\x0A  12    0640  5s   file\n"
         );
     }
 }

@@ -27,6 +27,7 @@ pub(crate) struct LogsArgs {
     #[arg(
         long,
         value_name = "LINES",
+        value_parser = lines,
         conflicts_with = "cursor",
         allow_hyphen_values = true
     )]
@@ -40,6 +41,11 @@ pub(crate) struct LogsArgs {
     /// Put the time before each line
     #[arg(long)]
     timestamps: bool,
+}
+
+fn lines(text: &str) -> Result<u64, String> {
+    text.parse()
+        .map_err(|_| "expected a number of lines, as 100".to_owned())
 }
 
 /// Prints it: what the program wrote to stdout on stdout, all else on stderr.

@@ -11,6 +11,7 @@ mod files;
 mod fixture;
 mod logs;
 mod ls;
+mod obstacles;
 mod outcome;
 mod packets;
 mod port_forward;
@@ -29,6 +30,7 @@ mod trial;
 use std::ffi::OsString;
 use std::time::Duration;
 
+use clap::error::{ContextKind, ContextValue, ErrorKind};
 use clap::{Args, Subcommand};
 use fleet_model::workload::DEFAULT_GRACE_MS;
 
@@ -90,6 +92,9 @@ pub(crate) struct Ending {
     /// Return once the host has accepted it
     #[arg(long)]
     no_wait: bool,
+    /// Wait so long at most; the host goes on trying all the same [default: the grace and a minute]
+    #[arg(long, value_name = "DURATION", value_parser = time::duration, allow_hyphen_values = true, conflicts_with = "no_wait")]
+    timeout: Option<Duration>,
 }
 
 /// How long the runtime below may take beyond its grace before somebody should look.
@@ -98,9 +103,10 @@ const SLACK: Duration = Duration::from_secs(60);
 impl Ending {
     /// How long to wait for the end.
     fn patience(&self) -> Duration {
-        self.grace
-            .unwrap_or(Duration::from_millis(DEFAULT_GRACE_MS))
-            + SLACK
+        let grace = self
+            .grace
+            .unwrap_or(Duration::from_millis(DEFAULT_GRACE_MS));
+        self.timeout.unwrap_or(grace + SLACK)
     }
 }
 
@@ -131,9 +137,8 @@ pub(crate) fn run(command: Command, context: &mut Context) -> Result<(), Failure
     })
 }
 
-/// The exit code for a command line that cannot be understood, where it is not that of all others: it
-/// must not be taken for that of a program beside a workload.
-pub(crate) fn usage_code(arguments: &[OsString]) -> Option<u8> {
+/// Which command of workloads was typed, if one was.
+fn typed(arguments: &[OsString]) -> Option<&str> {
     let mut words = arguments.iter().skip(1).map(|word| word.to_str());
     let mut next = || loop {
         match words.next()?? {
@@ -143,13 +148,54 @@ pub(crate) fn usage_code(arguments: &[OsString]) -> Option<u8> {
             word => return Some(word),
         }
     };
-    let is_beside = matches!(next()?, "workload" | "wl") && matches!(next()?, "exec" | "attach");
-    is_beside.then_some(beside::OWN)
+    next().filter(|word| matches!(*word, "workload" | "wl"))?;
+    next()
+}
+
+/// The exit code for a command line that cannot be understood, where it is not that of all others: it
+/// must not be taken for that of a program beside a workload.
+pub(crate) fn usage_code(arguments: &[OsString]) -> Option<u8> {
+    matches!(typed(arguments)?, "exec" | "attach").then_some(beside::OWN)
+}
+
+/// Says where a program stands, to whoever typed one without the `--` before it.
+pub(crate) fn hinted(mut error: clap::Error, arguments: &[OsString]) -> clap::Error {
+    let word = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(word)) if !word.starts_with('-') => word.clone(),
+        _ => return error,
+    };
+    let takes_program = matches!(typed(arguments), Some("exec" | "run"));
+    if takes_program && error.kind() == ErrorKind::UnknownArgument {
+        let hint = format!("the program and its arguments stand after `--`: `-- {word} ...`");
+        let hints = ContextValue::StyledStrs(vec![hint.into()]);
+        error.insert(ContextKind::Suggested, hints);
+    }
+    error
 }
 
 #[cfg(test)]
 mod tests {
+    use clap::Parser as _;
+
     use super::*;
+    use crate::cli::Cli;
+
+    #[test]
+    fn a_program_without_the_dashes_before_it_is_told_of_them() {
+        for (line, is_hinted) in [
+            ("workload exec web ls", true),
+            ("wl exec web ls -l", true),
+            ("workload run --name web ls", true),
+            ("workload exec web --dettach -- ls", false),
+            ("workload show web ls", false),
+        ] {
+            let words = std::iter::once("fleet-host").chain(line.split(' '));
+            let words: Vec<OsString> = words.map(OsString::from).collect();
+            let error = Cli::try_parse_from(&words).unwrap_err();
+            let text = hinted(error, &words).to_string();
+            assert_eq!(text.contains("`-- ls ...`"), is_hinted, "{line}: {text}");
+        }
+    }
 
     #[test]
     fn only_what_exits_as_a_program_does_has_another_code_for_what_was_typed_wrong() {

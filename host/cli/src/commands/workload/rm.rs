@@ -8,9 +8,11 @@ use fleet_client::{Client, ClientError, Page, WorkloadQuery};
 use fleet_model::workload::Workload;
 
 use super::Ending;
+use super::obstacles::Obstacles;
 use super::stop::still;
 use crate::app::Context;
 use crate::failure::{Exit, Failure};
+use crate::output::Output;
 use crate::progress::Progress;
 
 /// Its arguments.
@@ -57,7 +59,7 @@ pub(crate) async fn run(args: &RmArgs, context: &mut Context) -> Result<(), Fail
         }
     }
     if !args.ending.no_wait {
-        gone(&client, &leaving, &args.ending).await?;
+        gone(&client, &leaving, &args.ending, &mut context.output).await?;
     }
     context
         .output
@@ -71,8 +73,14 @@ pub(crate) async fn run(args: &RmArgs, context: &mut Context) -> Result<(), Fail
     }
 }
 
-async fn gone(client: &Client, leaving: &[Workload], ending: &Ending) -> Result<(), Failure> {
+async fn gone(
+    client: &Client,
+    leaving: &[Workload],
+    ending: &Ending,
+    output: &mut Output,
+) -> Result<(), Failure> {
     let progress = Progress::begin("removing");
+    let mut obstacles = Obstacles::default();
     let wait = async {
         for (index, workload) in leaving.iter().enumerate() {
             progress.say(format!(
@@ -81,19 +89,32 @@ async fn gone(client: &Client, leaving: &[Workload], ending: &Ending) -> Result<
                 index + 1,
                 leaving.len()
             ));
-            client.wait_gone(workload.id, |_| ()).await?;
+            let seen = |now: &Workload| progress.aside(|| obstacles.see(now, output));
+            client.wait_gone(workload.id, seen).await?;
         }
         Ok::<_, ClientError>(())
     };
-    match tokio::time::timeout(ending.patience(), wait).await {
-        Ok(outcome) => Ok(outcome?),
-        Err(_) => {
-            for workload in leaving {
-                if client.workload(&workload.id.to_string()).await.is_ok() {
-                    return Err(still(&workload.name, ending));
-                }
-            }
-            Ok(())
+    if let Ok(outcome) = tokio::time::timeout(ending.patience(), wait).await {
+        return Ok(outcome?);
+    }
+    drop(progress);
+    let mut left = Vec::new();
+    for workload in leaving {
+        if let Ok(now) = client.workload(&workload.id.to_string()).await {
+            obstacles.see(&now, output);
+            left.push(now.name.to_string());
+        }
+    }
+    match left.as_slice() {
+        [] => Ok(()),
+        [one] => Err(still(one, ending)),
+        [first, ..] => {
+            let patience = humantime::format_duration(ending.patience());
+            let names = left.join(", ");
+            let message = format!("{names} are not gone after {patience}; the host goes on trying");
+            Err(Failure::new(Exit::Unavailable, message).help(format!(
+                "`fleet-host workload show {first}` says why, of each"
+            )))
         }
     }
 }
@@ -129,6 +150,7 @@ mod tests {
             ending: Ending {
                 grace: None,
                 no_wait,
+                timeout: None,
             },
         };
         let two = [workload(json!({})), workload(json!({"name": "db"}))];

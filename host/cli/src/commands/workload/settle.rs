@@ -6,6 +6,7 @@
 use std::time::Duration;
 
 use fleet_client::Client;
+use fleet_model::ErrorKind;
 use fleet_model::workload::{Workload, WorkloadState};
 
 use super::outcome;
@@ -31,7 +32,8 @@ pub(super) async fn settled(
         last = standing(now);
         progress.say(last.as_str());
         let is_settled = outcome::is_settled(now);
-        let obstacle = obstacle(now).filter(|_| !is_settled && !output.is_json());
+        let passes = |_: &&str| !is_settled && !is_final(now) && !output.is_json();
+        let obstacle = obstacle(now).filter(passes);
         if let Some(obstacle) = obstacle
             && told.as_deref() != Some(obstacle)
         {
@@ -59,7 +61,7 @@ pub(super) async fn settled(
 }
 
 /// It as a line: what it is doing, and why it does no more.
-fn standing(workload: &Workload) -> String {
+pub(super) fn standing(workload: &Workload) -> String {
     let error = workload.error.as_ref().filter(|_| is_caught_up(workload));
     let why = workload
         .message
@@ -72,7 +74,7 @@ fn standing(workload: &Workload) -> String {
 
 /// What keeps it from running, in words that stay the same from try to try; nothing while it merely
 /// takes its time.
-fn obstacle(workload: &Workload) -> Option<&str> {
+pub(super) fn obstacle(workload: &Workload) -> Option<&str> {
     let error = workload
         .error
         .as_ref()
@@ -81,7 +83,7 @@ fn obstacle(workload: &Workload) -> Option<&str> {
     let message = workload.message.as_deref();
     match (error, message) {
         // The message of a retry counts the tries.
-        (Some(error), Some(message)) if message.starts_with(error) => Some(error),
+        (Some(error), Some(message)) if message.starts_with(first(error)) => Some(error),
         (Some(error), None) => Some(error),
         (Some(_), Some(message)) => Some(message),
         (None, message) => message.filter(|_| {
@@ -93,12 +95,22 @@ fn obstacle(workload: &Workload) -> Option<&str> {
     }
 }
 
+/// Whether the end is near: what was refused is not tried again, and is told once it has failed.
+fn is_final(workload: &Workload) -> bool {
+    let error = workload.error.as_ref().filter(|_| is_caught_up(workload));
+    error.is_some_and(|error| !error.kind.is_retryable() && error.kind != ErrorKind::Internal)
+}
+
+fn first(text: &str) -> &str {
+    text.lines().next().unwrap_or_default()
+}
+
 /// Whether what is known is about the newest intent: an older one's failure is history.
 fn is_caught_up(workload: &Workload) -> bool {
     workload.observed_generation == Some(workload.generation)
 }
 
-fn on_a_line(text: &str) -> String {
+pub(super) fn on_a_line(text: &str) -> String {
     text.trim_end().replace('\n', "\n  ")
 }
 
@@ -150,6 +162,23 @@ mod tests {
         ] {
             assert_eq!(obstacle(&workload(fields.clone())), want, "{fields}");
         }
+    }
+
+    #[test]
+    fn what_is_refused_for_good_is_told_once_and_what_is_tried_again_is_a_warning() {
+        for (kind, want) in [
+            ("denied", true),
+            ("invalid", true),
+            ("unavailable", false),
+            ("internal", false),
+        ] {
+            let error = json!({"kind": kind, "code": "c", "message": "no"});
+            let refused = workload(json!({"state": "starting", "error": error}));
+            assert_eq!(is_final(&refused), want, "{kind}");
+        }
+        let copied = json!({"kind": "unavailable", "code": "c", "message": "add:\n[a]"});
+        let tried = json!({"state": "starting", "error": copied, "message": "add: (tried 2 times, trying again)\n[a]"});
+        assert_eq!(obstacle(&workload(tried)), Some("add:\n[a]"));
     }
 
     #[test]

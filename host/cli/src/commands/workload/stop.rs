@@ -3,6 +3,7 @@
 use clap::Args;
 use fleet_model::workload::Workload;
 
+use super::obstacles::Obstacles;
 use super::{Ending, outcome};
 use crate::app::Context;
 use crate::failure::{Exit, Failure};
@@ -25,9 +26,15 @@ pub(crate) async fn run(args: &StopArgs, context: &mut Context) -> Result<(), Fa
     if !args.ending.no_wait {
         let progress = Progress::begin(format!("{} is {}", workload.name, workload.state));
         let (id, generation) = (workload.id, workload.generation);
+        let output = &mut context.output;
+        let mut obstacles = Obstacles::default();
         let down = |now: &Workload| {
             progress.say(format!("{} is {}", now.name, now.state));
-            now.state.has_ended()
+            let is_down = now.state.has_ended();
+            if !is_down {
+                progress.aside(|| obstacles.see(now, output));
+            }
+            is_down
         };
         let waited = tokio::time::timeout(
             args.ending.patience(),

@@ -48,8 +48,10 @@ fn people(trial: &Trial) -> String {
                 (true, false) => "if accepted",
                 (false, _) => "no",
             };
-            let why = place.reason.clone().unwrap_or_default();
-            [place.node.clone(), verdict.to_owned(), why]
+            let why = place.reason.as_deref().unwrap_or_default();
+            // Lines to copy are with the reasons above.
+            let why = why.lines().next().unwrap_or_default();
+            [place.node.clone(), verdict.to_owned(), why.to_owned()]
         });
         text.push_str(&table(["NODE", "GOES THERE", "WHY NOT"], rows));
     }

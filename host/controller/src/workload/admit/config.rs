@@ -54,7 +54,7 @@ impl Schemas {
             .map(|error| {
                 let pointer = format!("/config{}", error.instance_path());
                 let message = format!(
-                    "{pointer}: {} (`fleet-host plugin show {}` has the schema)",
+                    "{pointer}: {} (`fleet-host plugin show {} --output json` has the schema)",
                     shorten(&error.to_string()),
                     spec.backend
                 );

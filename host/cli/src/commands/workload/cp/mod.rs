@@ -19,6 +19,7 @@ use crate::failure::Failure;
 use crate::output::Output;
 use report::Report;
 use side::Side;
+pub(super) use side::plain;
 
 /// Its arguments.
 #[derive(Debug, Args)]

@@ -54,7 +54,7 @@ impl FromStr for Side {
 }
 
 /// A path without parts that change nothing. One from the top stays one: the host refuses it.
-fn plain(path: &str) -> String {
+pub(in crate::commands::workload) fn plain(path: &str) -> String {
     let parts: Vec<_> = path
         .split('/')
         .filter(|part| !matches!(*part, "" | "."))

@@ -90,6 +90,12 @@ async fn of_one(
             output.text(&rows::timed(&one, rate))?;
         } else {
             output.text(&table(COLUMNS.with(TOTALS), [row(&one, None)]))?;
+            if one.sample.is_none() {
+                output.warning(&format!(
+                    "{} is not running, or has not been looked at yet",
+                    one.name
+                ))?;
+            }
         }
         is_first = false;
     }
