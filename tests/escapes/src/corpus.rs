@@ -281,7 +281,7 @@ impl AttemptEntry {
         }
         let whose = self.by.is_some() || self.r#for.is_some();
         if whose || self.path.is_some() || self.method.is_some() {
-            places.add("path");
+            places.add_path();
         }
         if self.via.is_some() {
             places.add("call");

@@ -3,7 +3,7 @@
 
 use serde_json::Value;
 
-/// Places in a request, as refusals write them: `path`, `query.KEY`, `header.NAME`, `op`, `call`,
+/// Places in a request, as refusals write them: `path`, `path.NAME`, `query.KEY`, `header.NAME`, `op`, `call`,
 /// `body/POINTER`.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Places(Vec<Place>);
@@ -13,6 +13,8 @@ enum Place {
     Exactly(String),
     /// It, or anything in it.
     In(String),
+    /// The path, or any part of it.
+    Path,
 }
 
 impl Places {
@@ -21,6 +23,7 @@ impl Places {
     pub fn hold(&self, at: &str) -> bool {
         self.0.iter().any(|place| match place {
             Place::Exactly(place) => at == place,
+            Place::Path => at == "path" || at.starts_with("path."),
             Place::In(place) => at
                 .strip_prefix(place.as_str())
                 .is_some_and(|rest| rest.is_empty() || rest.starts_with('/')),
@@ -29,6 +32,10 @@ impl Places {
 
     pub(crate) fn add(&mut self, at: impl Into<String>) {
         self.0.push(Place::Exactly(at.into()));
+    }
+
+    pub(crate) fn add_path(&mut self) {
+        self.0.push(Place::Path);
     }
 
     pub(crate) fn add_body(&mut self) {

@@ -12,7 +12,7 @@ use super::facts::{Arguments, Fact, Facts, When};
 use super::policy::{Demand, Effect, Policy, Rule, TextRule};
 use super::request::{Request, encode_segment, segments};
 use super::template::Missing;
-use super::verdict::{Allowed, Mode, Outgoing, Refused};
+use super::verdict::{Allowed, Mode, Outgoing, Refused, Why};
 
 /// The longest path with its query that is sent, in bytes: what services read at least, and what
 /// `hyper` takes.
@@ -29,6 +29,7 @@ pub fn decide<'p>(
     request: &Request,
 ) -> Result<Allowed<'p>, Refused> {
     let no_rule = |at: &str, reason: String| Refused {
+        why: Why::NoRule,
         rule: None,
         at: at.to_owned(),
         reason,
@@ -74,6 +75,7 @@ pub fn decide<'p>(
     }
     Err(refused.unwrap_or_else(|| match elsewhere {
         Some((rule, of)) => Refused {
+            why: Why::Rule,
             rule: Some(rule.name.clone()),
             at: "call".to_owned(),
             reason: format!("it is asked by `{}`", mode.as_str()),
@@ -114,6 +116,7 @@ impl<'p> Looking<'p, '_> {
         allowed: impl Into<String>,
     ) -> Refused {
         Refused {
+            why: Why::Rule,
             rule: Some(self.rule.name.clone()),
             at: at.into(),
             reason: reason.into(),
@@ -126,14 +129,11 @@ impl<'p> Looking<'p, '_> {
         let mut ids = Vec::new();
         let mut parent = None;
         for (name, text) in &taken {
+            let at = format!("path.{name}");
             let Some(rule) = self.rule.parameters.get(name) else {
-                return Err(self.no(
-                    "path",
-                    format!("nothing is said of `{{{name}}}`"),
-                    "nothing",
-                ));
+                return Err(self.no(at, "nothing is said of it", "nothing"));
             };
-            self.fits("path", rule, text)?;
+            self.fits(&at, rule, text)?;
             if let Demand::Owned(sort) = &rule.demand {
                 let owner = self.facts.owned.owner(sort, text);
                 parent = parent.or_else(|| owner.and_then(|owner| owner.parent));

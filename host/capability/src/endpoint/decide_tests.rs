@@ -107,7 +107,7 @@ name = "image"
 method = "GET"
 path = "/{v}/images/{name...}/json"
 effect = "read"
-parameters = { name = { pattern = '[a-z0-9:/.-]+' } }
+parameters = { name = { pattern = '[a-z0-9:/.-]+', not = 'local/.*' } }
 response = { keep = [""] }
 
 [[rules]]
@@ -341,6 +341,48 @@ fn what_passes_names_its_rule_and_what_it_is_about() {
     assert_eq!(allowed.parent.as_deref(), Some(OURS));
 }
 
+/// A plugin takes what is not owned for gone: nothing else may look like it.
+#[test]
+fn only_what_nobody_owns_is_said_not_to_be_owned() {
+    let policy = policy();
+    let look = |path: &str| Request::new("GET", path);
+    let end = Request::new("POST", &format!("/v1.4/things/{PART}/end"));
+    let unknown = look("/v1.4/events").query("of", OTHERS);
+    let thing = |version: &str, id: &str| look(&format!("/{version}/things/{id}/json"));
+    for (verb, mode, request, at, why) in [
+        (
+            None,
+            Mode::Get,
+            thing("v1.4", OTHERS),
+            "path.id",
+            Why::NotOwned,
+        ),
+        (None, Mode::Open, unknown, "query.of", Why::NotOwned),
+        (
+            None,
+            Mode::Get,
+            thing("v1.4", &OURS[1..]),
+            "path.id",
+            Why::Rule,
+        ),
+        (None, Mode::Get, thing("v2.4", OURS), "path.v", Why::Rule),
+        (Some(Verb::Kill), Mode::Send, end, "path.id", Why::Rule),
+        (None, Mode::Get, look("/v1.4/none"), "path", Why::NoRule),
+    ] {
+        let refused = Ask::under(&policy, verb)
+            .decide(mode, &request)
+            .unwrap_err();
+        assert_eq!((refused.at.as_str(), refused.why), (at, why), "{request:?}");
+        let plugin = "p".parse().unwrap();
+        let error = refused.error(&plugin, &plugin);
+        let said = error
+            .details
+            .get("why")
+            .is_some_and(|why| why == "not-owned");
+        assert_eq!(said, why == Why::NotOwned, "{error}");
+    }
+}
+
 /// The verb of the op, how it is asked, what, the rule that refuses it, and at what.
 type Row<'a> = (Option<Verb>, Mode, Request, Option<&'a str>, &'a str);
 
@@ -379,14 +421,14 @@ fn every_trick_is_refused_by_the_rule_it_is_played_on() {
             Mode::Get,
             of("/v2.4/things").query("all", "1"),
             Some("list"),
-            "path",
+            "path.v",
         ),
         (
             None,
             Mode::Get,
             of("/v1.44/things").query("all", "1"),
             Some("list"),
-            "path",
+            "path.v",
         ),
         (None, Mode::Get, of("/v1.4/images/a%2fb/json"), None, "path"),
         (
@@ -394,7 +436,14 @@ fn every_trick_is_refused_by_the_rule_it_is_played_on() {
             Mode::Get,
             of("/v1.4/images/A/json"),
             Some("image"),
-            "path",
+            "path.name",
+        ),
+        (
+            None,
+            Mode::Get,
+            of("/v1.4/images/local/a/json"),
+            Some("image"),
+            "path.name",
         ),
         (
             None,
@@ -450,30 +499,36 @@ fn every_trick_is_refused_by_the_rule_it_is_played_on() {
             "op",
         ),
         // Others' things.
-        (None, Mode::Get, thing(OTHERS), Some("look"), "path"),
-        (None, Mode::Get, thing(&OURS[..12]), Some("look"), "path"),
+        (None, Mode::Get, thing(OTHERS), Some("look"), "path.id"),
+        (None, Mode::Get, thing(&OURS[..12]), Some("look"), "path.id"),
         (
             None,
             Mode::Get,
             thing(&OURS.to_uppercase()),
             Some("look"),
-            "path",
+            "path.id",
         ),
-        (None, Mode::Get, thing("name"), Some("look"), "path"),
+        (None, Mode::Get, thing("name"), Some("look"), "path.id"),
         (
             None,
             Mode::Get,
             thing(&format!("{OURS}0")),
             Some("look"),
-            "path",
+            "path.id",
         ),
-        (Some(Verb::Kill), Mode::Send, end(PART), Some("end"), "path"),
+        (
+            Some(Verb::Kill),
+            Mode::Send,
+            end(PART),
+            Some("end"),
+            "path.id",
+        ),
         (
             Some(Verb::Kill),
             Mode::Send,
             end(OTHERS),
             Some("end"),
-            "path",
+            "path.id",
         ),
         (
             None,

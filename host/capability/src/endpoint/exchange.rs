@@ -9,7 +9,6 @@ use futures::future::{Either, select};
 use serde_json::Value;
 
 use super::answer::{headers, parsed, refused, text};
-use super::decide::decide;
 use super::facts::{Fact, Facts};
 use super::job::{self, Course, Order};
 use super::message::message;
@@ -21,7 +20,7 @@ use super::request::{Request, encode_segment};
 use super::service::{Call, Inner, Response, Service, blocking};
 use super::signal::{self, Told};
 use super::transport::{Again, Answer, Message, odd};
-use super::verdict::{Allowed, Mode, Refused};
+use super::verdict::{Allowed, Mode, Refused, Why};
 
 /// How often a service is asked for the pid of what it says it runs, and the pause in between: 5 s.
 const PID_LOOKS: usize = 250;
@@ -233,6 +232,7 @@ impl Exchange<'_> {
             adopt.sort
         );
         let refused = Refused {
+            why: Why::NotAdoptable,
             rule: Some(allowed.rule.name.clone()),
             at: "answer".to_owned(),
             reason: reason.clone(),
@@ -247,7 +247,7 @@ impl Exchange<'_> {
             plugin, endpoint, ..
         } = self.call;
         Err(Error::denied(
-            "not-adoptable",
+            refused.code(),
             format!("`{plugin}` may not take that over at the endpoint `{endpoint}`: {reason}"),
         )
         .with("rule", allowed.rule()))
@@ -292,16 +292,21 @@ impl Exchange<'_> {
             .cloned()
             .unwrap_or_default();
         let to = rule.to;
+        let mut held: Option<signal::Held> = None;
         for _ in 0..PID_LOOKS {
             let answer = match self.look_for_pid(rule, allowed).await? {
                 Ok(value) => value,
                 Err(answer) => return Ok(answer),
             };
             match signal::pid_in(&answer, rule) {
-                Told::Pid(pid) => {
-                    blocking(move || signal::send(pid, &holds, &name, to)).await?;
-                    return Ok(done());
-                }
+                Told::Pid(pid) => match held.take().filter(|held| held.is(pid)) {
+                    // Held before the service said so once more, it is what the service means.
+                    Some(held) => {
+                        blocking(move || held.send(&holds, &name, to)).await?;
+                        return Ok(done());
+                    }
+                    None => held = Some(blocking(move || signal::hold(pid)).await?),
+                },
                 Told::NotYet => self.host.options.clock.sleep(PID_PAUSE).await,
                 Told::Ended => return Err(signal::gone()),
             }
@@ -318,13 +323,14 @@ impl Exchange<'_> {
         rule: &SignalRule,
         allowed: &Allowed<'_>,
     ) -> Result<Result<Value, Response>, Error> {
-        let policy = &self.call.target.policy;
-        let look = policy
-            .rule(&rule.rule)
-            .ok_or_else(|| Error::internal("bad-rule", "the rule that tells the pid is gone"))?;
+        let look =
+            self.call.target.policy.rule(&rule.rule).ok_or_else(|| {
+                Error::internal("bad-rule", "the rule that tells the pid is gone")
+            })?;
         let request = Request::new(&look.method, &path_of(look, &allowed.arguments.path));
-        let asked = decide(policy, self.facts, Mode::Get, &request)
-            .map_err(|refused| refused.error(&self.call.plugin, &self.call.endpoint))?;
+        let asked = self
+            .host
+            .decide(self.call, self.facts, Mode::Get, &request)?;
         let message = message(self.host, self.call, &asked).await?;
         let answer = self.sent(asked.rule, &message, Again::Fine).await?;
         if answer.status == 404 {
@@ -348,14 +354,17 @@ impl Exchange<'_> {
             most: of.bounds.response_bytes,
         };
         let clock = &self.host.options.clock;
+        let op = self.call.op.as_ref();
+        let op = op.map(ToString::to_string).unwrap_or_default();
         let progress = self
             .service
             .jobs
-            .ask(&name, &self.service.transport, clock, order)?;
+            .ask(&name, &op, &self.service.transport, clock, order)?;
         let (status, word) = match progress.course {
             Course::Running => (202, "running"),
             Course::Done => (200, "done"),
             Course::CutShort => (200, "cut-short"),
+            Course::SaidFailed => (200, "failed"),
             Course::Refused(answer) => return refused(of, &answer),
             Course::Failed(error) => return Err(error),
         };

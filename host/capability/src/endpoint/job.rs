@@ -2,7 +2,7 @@
 //!
 //! The host reads them in the background; whoever asks gets the latest at once.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +30,8 @@ pub(crate) enum Course {
     Done,
     /// Its stream ended in the middle.
     CutShort,
+    /// A line of it said that it failed.
+    SaidFailed,
     /// The service refused it.
     Refused(Arc<Answer>),
     Failed(Error),
@@ -51,6 +53,8 @@ pub(crate) struct Jobs {
 struct Entry {
     job: Arc<Job>,
     heard_at_ms: Option<u64>,
+    /// The ops that were told of its end.
+    heard_by: BTreeSet<String>,
 }
 
 struct Job {
@@ -60,6 +64,7 @@ struct Job {
 struct State {
     course: Course,
     lines: VecDeque<(Option<String>, Value)>,
+    has_failed: bool,
 }
 
 /// What a job is made of.
@@ -71,13 +76,15 @@ pub(crate) struct Order {
 }
 
 impl Jobs {
-    /// How far the job of this name is; begins it where there is none.
+    /// How far the job of this name is; begins it where there is none, and anew for an op that was told
+    /// of its end before: what was made then is not there any more.
     ///
     /// # Errors
     /// `exhausted` (`endpoint-busy`) where there are too many.
     pub(crate) fn ask(
         &self,
         name: &str,
+        op: &str,
         transport: &Arc<Transport>,
         clock: &Arc<dyn Clock>,
         order: impl FnOnce() -> Order,
@@ -89,15 +96,22 @@ impl Jobs {
                 .heard_at_ms
                 .is_none_or(|at| now_ms.saturating_sub(at) < REMEMBERED_MS)
         });
+        if known
+            .get(name)
+            .is_some_and(|entry| entry.heard_by.contains(op))
+        {
+            known.remove(name);
+        }
         if let Some(entry) = known.get_mut(name) {
             let progress = entry.job.progress();
             if !matches!(progress.course, Course::Running) {
                 entry.heard_at_ms.get_or_insert(now_ms);
+                entry.heard_by.insert(op.to_owned());
             }
             // What failed on the way is begun anew when it is asked for again.
             if matches!(
                 progress.course,
-                Course::Failed(_) | Course::CutShort | Course::Refused(_)
+                Course::Failed(_) | Course::CutShort | Course::SaidFailed | Course::Refused(_)
             ) {
                 known.remove(name);
             }
@@ -121,6 +135,7 @@ impl Jobs {
             state: Mutex::new(State {
                 course: Course::Running,
                 lines: VecDeque::new(),
+                has_failed: false,
             }),
         });
         tokio::spawn(run(job.clone(), transport.clone(), clock.clone(), order()));
@@ -130,6 +145,7 @@ impl Jobs {
             Entry {
                 job,
                 heard_at_ms: None,
+                heard_by: BTreeSet::new(),
             },
         );
         Ok(progress)
@@ -162,7 +178,10 @@ impl Job {
         };
         let key = rule.by.as_ref().and_then(|by: &Pointer| by.get(&value));
         let key = key.and_then(Value::as_str).map(str::to_owned);
+        let failed = rule.failed.as_ref().and_then(|failed| failed.get(&value));
+        let has_failed = failed.is_some_and(|said| !said.is_null());
         let mut state = self.lock();
+        state.has_failed |= has_failed;
         if rule.by.is_some() && key.is_some() {
             state.lines.retain(|(known, _)| *known != key);
         }
@@ -191,7 +210,11 @@ async fn run(job: Arc<Job>, transport: Arc<Transport>, clock: Arc<dyn Clock>, or
             ),
         )),
     };
-    job.lock().course = course;
+    let mut state = job.lock();
+    state.course = match course {
+        Course::Done | Course::CutShort if state.has_failed => Course::SaidFailed,
+        course => course,
+    };
 }
 
 async fn follow(

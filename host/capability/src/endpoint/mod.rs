@@ -37,4 +37,4 @@ pub use request::Request;
 pub use service::{Call, EndpointOptions, Endpoints, Response, Target};
 pub use trace::Verdicts;
 pub use transport::Address;
-pub use verdict::{Allowed, Mode, Outgoing, Refused};
+pub use verdict::{Allowed, Mode, Outgoing, Refused, Why};

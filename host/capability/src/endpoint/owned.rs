@@ -5,13 +5,14 @@
 //! answer left behind can be known again. Answers to requests that are sent once per op lie in
 //! `ENDPOINT/answers/HASH.json` until what they made is released.
 //!
-//! All calls block on the disk.
+//! Calls that change something block on the disk, one at a time. Looks do not: they are made for each
+//! request, where nothing may wait, and wait for memory alone.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use fleet_model::{Error, Name, Op};
 use serde::{Deserialize, Serialize};
@@ -23,7 +24,9 @@ use crate::{durable, fault};
 /// How many nonces of one workload are kept; the oldest go first.
 const NONCES: usize = 64;
 /// How long nonces of a workload that owns nothing are kept.
-const NONCE_MS: u64 = 30 * 24 * 3_600 * 1_000;
+const NONCE_MS: u64 = 30 * DAY_MS;
+/// How often it is looked for nonces that are kept no longer.
+const DAY_MS: u64 = 24 * 3_600 * 1_000;
 
 /// Something made.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -65,7 +68,17 @@ pub(crate) struct Answer {
 /// All that is known of one endpoint.
 pub(crate) struct Book {
     root: PathBuf,
-    known: Mutex<Known>,
+    /// Held by whoever changes something, for as long as the disk takes.
+    writing: Mutex<Written>,
+    /// Held for no longer than memory takes.
+    known: RwLock<Known>,
+}
+
+/// What only those who change something know.
+#[derive(Default)]
+struct Written {
+    /// When nonces were last pruned, in Unix milliseconds.
+    pruned_at_ms: u64,
 }
 
 #[derive(Default)]
@@ -81,44 +94,23 @@ impl Book {
     /// # Errors
     /// Where the disk refuses, or a file is not what this host wrote.
     pub(crate) fn open(root: &Path, now_ms: u64) -> Result<Self, Error> {
-        let book = Self {
-            root: root.to_owned(),
-            known: Mutex::default(),
-        };
         let read = || -> io::Result<Known> {
             for part in ["owned", "nonces", "answers"] {
                 durable::make_folder(&root.join(part))?;
             }
             let things = all::<Thing>(&root.join("owned"))?.into_values();
-            let things: BTreeMap<_, _> = things.map(|thing| (thing.key(), thing)).collect();
-            let mut nonces = all::<Vec<Nonce>>(&root.join("nonces"))?;
-            let is_stale = |workload: &str, list: &[Nonce]| {
-                let newest = list
-                    .iter()
-                    .map(|nonce| nonce.at_ms)
-                    .max()
-                    .unwrap_or_default();
-                newest.saturating_add(NONCE_MS) < now_ms
-                    && !things.values().any(|thing| thing.workload == workload)
-            };
-            let stale: Vec<String> = nonces
-                .iter()
-                .filter(|(workload, list)| is_stale(workload, list))
-                .map(|(workload, _)| workload.clone())
-                .collect();
-            for workload in stale {
-                nonces.remove(&workload);
-                remove(&root.join("nonces"), &format!("{workload}.json"))?;
-            }
-            let answers = all::<Answer>(&root.join("answers"))?;
             Ok(Known {
-                things,
-                nonces,
-                answers,
+                things: things.map(|thing| (thing.key(), thing)).collect(),
+                nonces: all(&root.join("nonces"))?,
+                answers: all(&root.join("answers"))?,
             })
         };
-        let known = read().map_err(|error| fault::storage("read", root, &error))?;
-        *book.lock() = known;
+        let book = Self {
+            root: root.to_owned(),
+            writing: Mutex::default(),
+            known: RwLock::new(read().map_err(|error| fault::storage("read", root, &error))?),
+        };
+        book.prune(&mut book.turn(), now_ms)?;
         Ok(book)
     }
 
@@ -130,23 +122,32 @@ impl Book {
     /// Something was made.
     ///
     /// # Errors
-    /// `conflict` (`owned-elsewhere`) where it is another's already; where the disk refuses.
+    /// `conflict` (`owned-elsewhere`) where it is another's already; `not-found` (`gone`) where what it lives
+    /// in was released meanwhile; where the disk refuses.
     pub(crate) fn learn(&self, thing: &Thing) -> Result<(), Error> {
-        let mut known = self.lock();
-        if let Some(there) = known.things.get(&thing.key()) {
-            if (&there.plugin, &there.workload) == (&thing.plugin, &thing.workload) {
-                return Ok(());
+        let _turn = self.turn();
+        {
+            let known = self.known();
+            if let Some(there) = known.things.get(&thing.key()) {
+                if (&there.plugin, &there.workload) == (&thing.plugin, &thing.workload) {
+                    return Ok(());
+                }
+                return Err(Error::conflict(
+                    "owned-elsewhere",
+                    format!(
+                        "the {} {} was made for another workload: the service gave one id twice",
+                        thing.sort, thing.id
+                    ),
+                ));
             }
-            return Err(Error::conflict(
-                "owned-elsewhere",
-                format!(
-                    "the {} {} was made for another workload: the service gave one id twice",
-                    thing.sort, thing.id
-                ),
-            ));
+            if let Some(parent) = &thing.parent
+                && !known.things.contains_key(parent)
+            {
+                return Err(released(&parent.0, &parent.1));
+            }
         }
         self.write("owned", &file_of(&[&thing.sort, &thing.id]), thing)?;
-        known.things.insert(thing.key(), thing.clone());
+        self.change().things.insert(thing.key(), thing.clone());
         Ok(())
     }
 
@@ -155,10 +156,11 @@ impl Book {
     /// # Errors
     /// Where the disk refuses.
     pub(crate) fn release(&self, sort: &str, id: &str) -> Result<Vec<(String, String)>, Error> {
-        let mut known = self.lock();
+        let _turn = self.turn();
         let mut gone = vec![(sort.to_owned(), id.to_owned())];
         let mut next = 0;
         while let Some(parent) = gone.get(next).cloned() {
+            let known = self.known();
             let inside = known.things.values();
             let inside = inside.filter(|thing| thing.parent.as_ref() == Some(&parent));
             let inside: Vec<_> = inside
@@ -170,7 +172,8 @@ impl Book {
         }
         // Inside out: what is left after a crash still knows what it lives in.
         for key in gone.iter().rev() {
-            let answers: Vec<String> = known
+            let answers: Vec<String> = self
+                .known()
                 .answers
                 .iter()
                 .filter(|(_, answer)| answer.made.as_ref() == Some(key))
@@ -178,11 +181,12 @@ impl Book {
                 .collect();
             for file in answers {
                 self.remove("answers", &format!("{file}.json"))?;
-                known.answers.remove(&file);
+                self.change().answers.remove(&file);
             }
-            if known.things.contains_key(key) {
+            let is_there = self.known().things.contains_key(key);
+            if is_there {
                 self.remove("owned", &file_of(&[&key.0, &key.1]))?;
-                known.things.remove(key);
+                self.change().things.remove(key);
             }
         }
         Ok(gone)
@@ -199,9 +203,13 @@ impl Book {
         fresh: impl FnOnce() -> String,
         now_ms: u64,
     ) -> Result<String, Error> {
-        let mut known = self.lock();
+        let mut turn = self.turn();
+        if turn.pruned_at_ms.saturating_add(DAY_MS) <= now_ms {
+            self.prune(&mut turn, now_ms)?;
+        }
         let workload = &op.item.key;
-        let mut list = known.nonces.get(workload).cloned().unwrap_or_default();
+        let list = self.known().nonces.get(workload).cloned();
+        let mut list = list.unwrap_or_default();
         let there = list.iter().find(|n| &n.plugin == plugin && &n.op == op);
         if let Some(there) = there {
             return Ok(there.nonce.clone());
@@ -216,13 +224,24 @@ impl Book {
         let surplus = list.len().saturating_sub(NONCES);
         list.drain(..surplus);
         self.write("nonces", &format!("{workload}.json"), &list)?;
-        known.nonces.insert(workload.clone(), list);
+        self.change().nonces.insert(workload.clone(), list);
         Ok(nonce)
+    }
+
+    /// Forgets the nonces that are kept no longer.
+    fn prune(&self, turn: &mut Written, now_ms: u64) -> Result<(), Error> {
+        let stale = self.known().stale(now_ms);
+        for workload in stale {
+            self.remove("nonces", &format!("{workload}.json"))?;
+            self.change().nonces.remove(&workload);
+        }
+        turn.pruned_at_ms = now_ms;
+        Ok(())
     }
 
     /// The nonces of a workload that were drawn for a plugin.
     pub(crate) fn nonces(&self, plugin: &Name, workload: &str) -> Vec<Nonce> {
-        let known = self.lock();
+        let known = self.known();
         let list = known.nonces.get(workload).into_iter().flatten();
         list.filter(|nonce| &nonce.plugin == plugin)
             .cloned()
@@ -231,7 +250,7 @@ impl Book {
 
     /// What this was answered before.
     pub(crate) fn answer(&self, name: &str) -> Option<Answer> {
-        self.lock().answers.get(name).cloned()
+        self.known().answers.get(name).cloned()
     }
 
     /// Keeps an answer.
@@ -239,9 +258,9 @@ impl Book {
     /// # Errors
     /// Where the disk refuses.
     pub(crate) fn keep(&self, name: &str, answer: Answer) -> Result<(), Error> {
-        let mut known = self.lock();
+        let _turn = self.turn();
         self.write("answers", &format!("{name}.json"), &answer)?;
-        known.answers.insert(name.to_owned(), answer);
+        self.change().answers.insert(name.to_owned(), answer);
         Ok(())
     }
 
@@ -250,15 +269,11 @@ impl Book {
     /// # Errors
     /// `conflict` (`stream-begun`) where it was before; where the disk refuses.
     pub(crate) fn begin(&self, sort: &str, id: &str, stream: &str) -> Result<(), Error> {
-        let mut known = self.lock();
+        let _turn = self.turn();
         let key = (sort.to_owned(), id.to_owned());
-        let Some(thing) = known.things.get_mut(&key) else {
-            return Err(Error::not_found(
-                "gone",
-                format!("the {sort} {id} was released"),
-            ));
-        };
-        if thing.begun.contains(stream) {
+        let thing = self.known().things.get(&key).cloned();
+        let mut thing = thing.ok_or_else(|| released(sort, id))?;
+        if !thing.begun.insert(stream.to_owned()) {
             return Err(Error::conflict(
                 "stream-begun",
                 format!(
@@ -266,10 +281,8 @@ impl Book {
                 ),
             ));
         }
-        let mut begun = thing.clone();
-        begun.begun.insert(stream.to_owned());
-        self.write("owned", &file_of(&[sort, id]), &begun)?;
-        *thing = begun;
+        self.write("owned", &file_of(&[sort, id]), &thing)?;
+        self.change().things.insert(key, thing);
         Ok(())
     }
 
@@ -278,19 +291,28 @@ impl Book {
     /// # Errors
     /// Where the disk refuses.
     pub(crate) fn not_begun(&self, sort: &str, id: &str, stream: &str) -> Result<(), Error> {
-        let mut known = self.lock();
+        let _turn = self.turn();
         let key = (sort.to_owned(), id.to_owned());
-        if let Some(thing) = known.things.get_mut(&key)
+        let thing = self.known().things.get(&key).cloned();
+        if let Some(mut thing) = thing
             && thing.begun.remove(stream)
         {
-            let thing = thing.clone();
+            self.change().things.insert(key, thing.clone());
             self.write("owned", &file_of(&[sort, id]), &thing)?;
         }
         Ok(())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Known> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn turn(&self) -> MutexGuard<'_, Written> {
+        self.writing.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn known(&self) -> RwLockReadGuard<'_, Known> {
+        self.known.read().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn change(&self) -> RwLockWriteGuard<'_, Known> {
+        self.known.write().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn write(&self, part: &str, file: &str, value: &impl Serialize) -> Result<(), Error> {
@@ -303,6 +325,26 @@ impl Book {
         let folder = self.root.join(part);
         remove(&folder, file).map_err(|error| fault::storage("remove in", &folder, &error))
     }
+}
+
+impl Known {
+    /// The workloads whose nonces nobody will ask for.
+    fn stale(&self, now_ms: u64) -> Vec<String> {
+        let is_stale = |workload: &str, list: &[Nonce]| {
+            let newest = list.iter().map(|nonce| nonce.at_ms).max();
+            newest.unwrap_or_default().saturating_add(NONCE_MS) < now_ms
+                && !self.things.values().any(|thing| thing.workload == workload)
+        };
+        let stale = self
+            .nonces
+            .iter()
+            .filter(|(workload, list)| is_stale(workload, list));
+        stale.map(|(workload, _)| workload.clone()).collect()
+    }
+}
+
+fn released(sort: &str, id: &str) -> Error {
+    Error::not_found("gone", format!("the {sort} {id} was released"))
 }
 
 impl Thing {
@@ -319,7 +361,7 @@ pub(crate) struct Owned<'a> {
 
 impl Ownership for Owned<'_> {
     fn owner(&self, sort: &str, id: &str) -> Option<Owner> {
-        let known = self.book.lock();
+        let known = self.book.known();
         let thing = known.things.get(&(sort.to_owned(), id.to_owned()))?;
         (&thing.plugin == self.plugin).then(|| Owner {
             workload: thing.workload.clone(),

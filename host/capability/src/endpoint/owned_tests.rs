@@ -143,3 +143,80 @@ fn a_stream_is_begun_once_also_over_a_restart() {
         .unwrap();
     assert!(book.begin("thing", "b", "s").is_err());
 }
+
+#[test]
+fn what_is_learned_after_its_parent_was_released_is_not_kept() {
+    let folder = tempfile::tempdir().unwrap();
+    let book = Book::open(folder.path(), 0).unwrap();
+    book.learn(&thing("thing", "a", None)).unwrap();
+    book.release("thing", "a").unwrap();
+    let part = thing("part", "x", Some("a"));
+    assert_eq!(book.learn(&part).unwrap_err().code, "gone");
+    assert_eq!(book.of(&plugin("p")).owner("part", "x"), None);
+    let files = fs::read_dir(folder.path().join("owned")).unwrap();
+    assert_eq!(files.count(), 0);
+}
+
+#[test]
+fn old_nonces_go_while_the_host_runs() {
+    let folder = tempfile::tempdir().unwrap();
+    let book = Book::open(folder.path(), 0).unwrap();
+    let p = plugin("p");
+    let of = |number| Op {
+        item: ItemKey::workload(WorkloadId::new(number, 2)),
+        ..op(1)
+    };
+    let kept = Thing {
+        workload: of(2).item.key,
+        ..thing("thing", "a", None)
+    };
+    book.learn(&kept).unwrap();
+    for number in [1, 2] {
+        book.nonce(&p, &of(number), || "n".to_owned(), 5).unwrap();
+    }
+    let files = || fs::read_dir(folder.path().join("nonces")).unwrap().count();
+    assert_eq!(files(), 2);
+    let late_ms = 6 + NONCE_MS;
+    book.nonce(&p, &of(3), || "n".to_owned(), late_ms).unwrap();
+    assert!(book.nonces(&p, &of(1).item.key).is_empty());
+    assert_eq!(
+        book.nonces(&p, &of(2).item.key).len(),
+        1,
+        "it owns something"
+    );
+    assert_eq!(files(), 2);
+}
+
+/// Requests are decided on where nothing may wait: a disk that stalls holds up only who writes to it.
+#[test]
+fn looks_do_not_wait_for_the_disk() {
+    let folder = tempfile::tempdir().unwrap();
+    let book = std::sync::Arc::new(Book::open(folder.path(), 0).unwrap());
+    book.learn(&thing("thing", "a", None)).unwrap();
+    // Whoever writes holds this for as long as the disk takes.
+    let disk = book.turn();
+    let (tell, told) = std::sync::mpsc::channel();
+    let looking = book.clone();
+    std::thread::spawn(move || {
+        let p = plugin("p");
+        let owner = looking
+            .of(&p)
+            .owner("thing", "a")
+            .map(|owner| owner.workload);
+        let answer = looking.answer("x");
+        tell.send((owner, answer, looking.nonces(&p, "wl_1").len()))
+            .unwrap();
+    });
+    let seen = told.recv_timeout(std::time::Duration::from_secs(20));
+    assert_eq!(seen.unwrap(), (Some("wl_1".to_owned()), None, 0));
+    let (tell, told) = std::sync::mpsc::channel();
+    let writing = book.clone();
+    let writer = std::thread::spawn(move || {
+        writing.learn(&thing("thing", "b", None)).unwrap();
+        tell.send(()).unwrap();
+    });
+    assert!(told.try_recv().is_err());
+    drop(disk);
+    writer.join().unwrap();
+    assert!(book.of(&plugin("p")).owner("thing", "b").is_some());
+}

@@ -243,7 +243,8 @@ impl Ground {
 }
 
 impl Inner {
-    fn decide<'p>(
+    /// Decides, and writes the verdict down.
+    pub(super) fn decide<'p>(
         &self,
         call: &'p Call,
         facts: &Facts<'_>,

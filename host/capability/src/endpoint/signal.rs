@@ -1,9 +1,11 @@
 //! A signal to a process of which a service told the pid.
 //!
 //! A pid is only a number, and the service may have told it a while ago: the process is held first
-//! (pidfd), then looked at, then sent the signal, so that what is signalled is what was looked at.
+//! (pidfd), then the service is asked once more, then the process is looked at and sent the signal, so that
+//! what is signalled is what the service means and what was looked at.
 
 use std::fs;
+use std::os::fd::OwnedFd;
 
 use fleet_model::Error;
 use rustix::io::Errno;
@@ -25,15 +27,17 @@ pub(crate) enum Told {
     Ended,
 }
 
-/// Reads the pid, where the rule says it is.
+/// Reads the pid, where the rule says it is. A service may keep the pid of what has ended; by then it can
+/// be another's.
 pub(crate) fn pid_in(value: &Value, rule: &SignalRule) -> Told {
-    let is_running = || {
-        let said = rule.running.as_ref().and_then(|place| place.get(value));
-        said == Some(&Value::Bool(true))
-    };
+    let said = rule.running.as_ref().and_then(|place| place.get(value));
+    let is_running = said.and_then(Value::as_bool);
+    if is_running == Some(false) {
+        return Told::Ended;
+    }
     match rule.pid.get(value).and_then(Value::as_i64) {
         Some(pid) if pid > 0 => Told::Pid(pid),
-        _ if is_running() => Told::NotYet,
+        _ if is_running == Some(true) => Told::NotYet,
         _ => Told::Ended,
     }
 }
@@ -41,40 +45,64 @@ pub(crate) fn pid_in(value: &Value, rule: &SignalRule) -> Told {
 /// The shortest text by which a cgroup is known.
 const LEAST_TEXT: usize = 16;
 
-/// Sends it, if one of the process's cgroups has a segment that holds this text. Blocks on the kernel.
+/// A process that stays what it is, whoever gets its number when it is over.
+#[derive(Debug)]
+pub(crate) struct Held {
+    pid: Pid,
+    process: OwnedFd,
+}
+
+/// Takes hold of a process.
 ///
 /// # Errors
-/// `not-found` (`no-process`), `denied` (`foreign-process`), `invalid` (`unknown-signal`).
-pub(crate) fn send(pid: i64, holds: &str, signal: &str, to: SignalTo) -> Result<(), Error> {
-    let signal = signals::by_name(signal)?;
+/// `not-found` (`no-process`).
+pub(crate) fn hold(pid: i64) -> Result<Held, Error> {
     let pid = i32::try_from(pid)
         .ok()
         .filter(|pid| *pid > 1)
-        .and_then(Pid::from_raw);
-    let pid = pid.ok_or_else(gone)?;
-    let held =
+        .and_then(Pid::from_raw)
+        .ok_or_else(gone)?;
+    let process =
         pidfd_open(pid, PidfdFlags::empty()).map_err(|error| failed(error, signal_denied))?;
-    let groups = fs::read_to_string(format!("/proc/{}/cgroup", pid.as_raw_nonzero()));
-    let groups = groups.map_err(|_| gone())?;
-    if !is_in(&groups, holds) {
-        return Err(Error::denied(
-            "foreign-process",
-            format!(
-                "the process {} of which the service told is not in a cgroup of what is owned",
-                pid.as_raw_nonzero()
-            ),
-        ));
+    Ok(Held { pid, process })
+}
+
+impl Held {
+    /// Whether it is the process of this pid.
+    pub(crate) fn is(&self, pid: i64) -> bool {
+        i64::from(self.pid.as_raw_nonzero().get()) == pid
     }
-    if to == SignalTo::Group && getpgid(Some(pid)) == Ok(pid) {
-        // Its number is its own as long as the pidfd finds it, and so is the group's.
-        let is_there = !is_over(&held);
-        return if is_there {
-            kill_process_group(pid, signal).map_err(|error| failed(error, signal_denied))
-        } else {
-            Err(gone())
-        };
+
+    /// Sends the signal, if one of the process's cgroups has a segment that holds this text. Blocks on the
+    /// kernel.
+    ///
+    /// # Errors
+    /// `not-found` (`no-process`), `denied` (`foreign-process`), `invalid` (`unknown-signal`).
+    pub(crate) fn send(&self, holds: &str, signal: &str, to: SignalTo) -> Result<(), Error> {
+        let signal = signals::by_name(signal)?;
+        let Self { pid, process } = self;
+        let groups = fs::read_to_string(format!("/proc/{}/cgroup", pid.as_raw_nonzero()));
+        let groups = groups.map_err(|_| gone())?;
+        if !is_in(&groups, holds) {
+            return Err(Error::denied(
+                "foreign-process",
+                format!(
+                    "the process {} of which the service told is not in a cgroup of what is owned",
+                    pid.as_raw_nonzero()
+                ),
+            ));
+        }
+        if to == SignalTo::Group && getpgid(Some(*pid)) == Ok(*pid) {
+            // Its number is its own as long as the pidfd finds it, and so is the group's.
+            let is_there = !is_over(process);
+            return if is_there {
+                kill_process_group(*pid, signal).map_err(|error| failed(error, signal_denied))
+            } else {
+                Err(gone())
+            };
+        }
+        pidfd_send_signal(process, signal).map_err(|error| failed(error, signal_denied))
     }
-    pidfd_send_signal(&held, signal).map_err(|error| failed(error, signal_denied))
 }
 
 /// Whether a line of `/proc/PID/cgroup` has a segment of its path that holds the text.
@@ -119,7 +147,11 @@ pub(crate) fn gone() -> Error {
 
 #[cfg(test)]
 mod tests {
+    use serde_json::json;
+
     use super::*;
+    use crate::endpoint::pointer::Pointer;
+    use crate::endpoint::template::Template;
 
     const ID: &str = "0123456789abcdef0123";
 
@@ -143,30 +175,51 @@ mod tests {
     }
 
     #[test]
+    fn what_the_service_says_has_ended_has_no_pid() {
+        let rule = |running: Option<&str>| SignalRule {
+            rule: "look".to_owned(),
+            pid: Pointer::parse("/pid").unwrap(),
+            running: running.map(|running| Pointer::parse(running).unwrap()),
+            holds: Template::parse("{parent}").unwrap(),
+            signal: "signal".to_owned(),
+            to: SignalTo::Process,
+        };
+        let (asks, trusts) = (rule(Some("/running")), rule(None));
+        for (rule, value, want) in [
+            (&asks, json!({"running": true, "pid": 7}), Told::Pid(7)),
+            (&asks, json!({"running": true, "pid": 0}), Told::NotYet),
+            (&asks, json!({"running": true}), Told::NotYet),
+            (&asks, json!({"running": false, "pid": 7}), Told::Ended),
+            (&asks, json!({"running": false, "pid": 0}), Told::Ended),
+            (&asks, json!({"pid": 7}), Told::Pid(7)),
+            (&asks, json!({"running": "no", "pid": 0}), Told::Ended),
+            (&trusts, json!({"running": false, "pid": 7}), Told::Pid(7)),
+            (&trusts, json!({"running": true, "pid": 0}), Told::Ended),
+            (&trusts, json!({"pid": -1}), Told::Ended),
+        ] {
+            assert_eq!(pid_in(&value, rule), want, "{value}");
+        }
+    }
+
+    #[test]
     fn a_stranger_gets_no_signal() {
         let mut child = std::process::Command::new("sleep")
             .arg("60")
             .spawn()
             .unwrap();
         let pid = i64::from(child.id());
-        let error = send(pid, ID, "KILL", SignalTo::Process).unwrap_err();
-        assert_eq!(error.code, "foreign-process");
+        let held = hold(pid).unwrap();
+        assert!(held.is(pid) && !held.is(pid + 1));
+        let send = |signal| held.send(ID, signal, SignalTo::Process).unwrap_err().code;
+        assert_eq!(send("KILL"), "foreign-process");
         assert!(child.try_wait().unwrap().is_none());
+        assert_eq!(send("NO"), "unknown-signal");
         for pid in [0, 1, -1, i64::MAX] {
-            assert_eq!(
-                send(pid, ID, "KILL", SignalTo::Group).unwrap_err().code,
-                "no-process"
-            );
+            assert_eq!(hold(pid).unwrap_err().code, "no-process");
         }
-        assert_eq!(
-            send(pid, ID, "NO", SignalTo::Process).unwrap_err().code,
-            "unknown-signal"
-        );
         child.kill().unwrap();
         child.wait().unwrap();
-        assert_eq!(
-            send(pid, ID, "KILL", SignalTo::Process).unwrap_err().code,
-            "no-process"
-        );
+        assert_eq!(send("KILL"), "no-process");
+        assert_eq!(hold(pid).unwrap_err().code, "no-process");
     }
 }

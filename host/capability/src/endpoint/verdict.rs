@@ -92,12 +92,27 @@ impl Outgoing {
     }
 }
 
+/// Of what sort a refusal is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Why {
+    /// No rule is for the request.
+    NoRule,
+    /// The rule does not let it through.
+    Rule,
+    /// It names what this plugin does not own: never made through this host, or released.
+    NotOwned,
+    /// The answer shows something that this host did not make.
+    NotAdoptable,
+}
+
 /// A request that may not.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Refused {
+    /// Of what sort the refusal is.
+    pub why: Why,
     /// The rule that refuses it; none where no rule is for it.
     pub rule: Option<String>,
-    /// What of it: `path`, `query.KEY`, `header.NAME`, `body/POINTER`, `op`, `call`.
+    /// What of it: `path`, `path.NAME`, `query.KEY`, `header.NAME`, `body/POINTER`, `op`, `call`.
     pub at: String,
     /// Why.
     pub reason: String,
@@ -109,9 +124,10 @@ impl Refused {
     /// The error's code.
     #[must_use]
     pub fn code(&self) -> &'static str {
-        match self.rule {
-            Some(_) => "refused-by-rule",
-            None => "no-rule",
+        match self.why {
+            Why::NoRule => "no-rule",
+            Why::Rule | Why::NotOwned => "refused-by-rule",
+            Why::NotAdoptable => "not-adoptable",
         }
     }
 
@@ -137,9 +153,13 @@ impl Refused {
             .with("endpoint", endpoint)
             .with("at", at)
             .with("allowed", allowed);
-        match &self.rule {
+        let error = match &self.rule {
             Some(rule) => error.with("rule", rule),
             None => error,
+        };
+        match self.why {
+            Why::NotOwned => error.with("why", "not-owned"),
+            Why::NoRule | Why::Rule | Why::NotAdoptable => error,
         }
     }
 }

@@ -107,13 +107,13 @@ impl Workspaces {
     /// there are none. Blocks on the disk.
     ///
     /// # Errors
-    /// Where something in it cannot be removed: a mount, a file another user made immutable.
+    /// Where something in it cannot be removed: a mount; another user's files (`workspace-foreign-files`).
     pub fn remove(&self, workload: WorkloadId) -> Result<(), Error> {
         let folder = self.folder(workload);
         socket::remove(&folder)
             .and_then(|()| removal::remove_folder(&self.root, &workload.to_string()))
             .and_then(|()| durable::sync_folder(&self.root))
-            .map_err(|error| fault::storage("remove the folder", &folder, &error))
+            .map_err(|error| fault::removal(&folder, &error))
     }
 
     /// The workloads that have a folder here, in order. Blocks on the disk.

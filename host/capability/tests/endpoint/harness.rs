@@ -140,8 +140,8 @@ method = "POST"
 path = "/pull"
 effect = "write"
 query = { name = { pattern = "[a-z]+", required = true } }
-response = { keep = ["/id", "/step", "/error"] }
-job = { by = "/id", lines = 3 }
+response = { keep = ["/id", "/step"] }
+job = { by = "/id", lines = 3, failed = "/error" }
 
 [[rules]]
 name = "part"
@@ -235,12 +235,17 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new() -> Self {
+        Self::under(POLICY)
+    }
+
+    /// Under another policy.
+    pub(crate) fn under(policy: &str) -> Self {
         let root = tempfile::tempdir().unwrap();
         let target = Target {
             address: format!("unix://{}", root.path().join("s").display())
                 .parse()
                 .unwrap(),
-            policy: Policy::parse("test.toml", POLICY).unwrap(),
+            policy: Policy::parse("test.toml", policy).unwrap(),
         };
         let endpoints = open(&root);
         Self {

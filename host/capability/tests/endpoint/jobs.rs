@@ -87,16 +87,74 @@ async fn a_job_is_told_of_at_once_and_begun_once() {
     );
     say.send(chunk("{\"step\":\"last\"}")).unwrap();
     say.send(b"0\r\n\r\n".to_vec()).unwrap();
-    until("it is over", async || pull().await.unwrap().status == 200).await;
-    let over = pull().await.unwrap();
+    let mut over = pull().await.unwrap();
+    until("it is over", async || {
+        over = pull().await.unwrap();
+        over.status == 200
+    })
+    .await;
     assert_eq!(over.attributes["job"], "done");
     assert_eq!(lines(text(&over)).last().unwrap(), &json!({"step": "last"}));
+    // Another op is told the same.
+    let second = world.effect(2, 1, Verb::Create);
+    let request = || Request::new("POST", "/pull").query("name", "box");
+    let told = world.endpoints.send(&second, request()).await.unwrap();
+    assert_eq!(told, over);
     assert_eq!(server.lines(), ["POST /pull?name=box"]);
+    // One that was told and asks again misses what was made.
+    assert_eq!(pull().await.unwrap().status, 202);
+    pulls.recv().await.unwrap();
+    assert_eq!(server.lines().len(), 2);
     let other = Request::new("POST", "/pull").query("name", "other");
     assert_eq!(
         world.endpoints.send(&call, other).await.unwrap().status,
         202
     );
+    pulls.recv().await.unwrap();
+    assert_eq!(server.lines().len(), 3);
+}
+
+#[tokio::test]
+async fn a_job_that_says_in_its_stream_that_it_failed_is_told_once_and_begun_anew() {
+    let world = World::new();
+    let (mut pulls, answers) = pulling();
+    let server = world.serve(answers);
+    let call = world.effect(1, 1, Verb::Create);
+    let pull = || {
+        world
+            .endpoints
+            .send(&call, Request::new("POST", "/pull").query("name", "box"))
+    };
+    pull().await.unwrap();
+    let say = pulls.recv().await.unwrap();
+    for line in [
+        json!({"id": "a", "step": 1}),
+        json!({"error": "no space: secret"}),
+        json!({"step": 2, "error": null}),
+    ] {
+        say.send(chunk(&format!("{line}\n"))).unwrap();
+    }
+    say.send(b"0\r\n\r\n".to_vec()).unwrap();
+    let mut over = pull().await.unwrap();
+    until("it is over", async || {
+        if over.status == 202 {
+            over = pull().await.unwrap();
+        }
+        over.status == 200
+    })
+    .await;
+    assert_eq!(over.attributes["job"], "failed");
+    assert_eq!(
+        lines(text(&over)),
+        [json!({"id": "a", "step": 1}), json!({}), json!({"step": 2})],
+        "of why only that it is so"
+    );
+    assert_eq!(server.lines().len(), 1);
+    // Another op is not told of what is over: it may go well by now.
+    let second = world.effect(2, 1, Verb::Create);
+    let request = Request::new("POST", "/pull").query("name", "box");
+    let begun = world.endpoints.send(&second, request).await.unwrap();
+    assert_eq!(begun.status, 202);
     pulls.recv().await.unwrap();
     assert_eq!(server.lines().len(), 2);
 }

@@ -10,6 +10,7 @@
 )]
 
 mod answers;
+mod docker;
 mod harness;
 mod jobs;
 mod owning;

@@ -226,7 +226,7 @@ async fn a_create_whose_answer_was_lost_is_found_by_its_nonce() {
         .endpoints
         .verdicts()
         .into_iter()
-        .filter(|((.., rule, verdict), _)| rule == "adopt" && *verdict == "refused-by-rule");
+        .filter(|((.., rule, verdict), _)| rule == "adopt" && *verdict == "not-adoptable");
     assert_eq!(counted.map(|(_, count)| count).sum::<u64>(), 3);
 }
 
@@ -290,7 +290,7 @@ async fn a_signal_goes_only_to_what_is_in_the_things_cgroup() {
         .unwrap();
     let pid = child.id();
     let _server = world.serve(move |heard| match heard.method.as_str() {
-        "GET" => Reply::Json(200, json!({"pid": pid}).to_string()),
+        "GET" => Reply::Json(200, json!({"running": true, "pid": pid}).to_string()),
         _ => made(heard),
     });
     world.make().await.unwrap();
@@ -334,6 +334,42 @@ async fn a_signal_waits_for_the_pid_of_what_was_just_started() {
     let signalled = world.endpoints.send(&exec, signal).await;
     assert_eq!(code(signalled), "no-process");
     assert_eq!(looks.load(Ordering::Relaxed), 3);
+}
+
+#[tokio::test]
+async fn a_pid_that_is_another_processs_by_now_gets_no_signal() {
+    let mut child = std::process::Command::new("sleep")
+        .arg("60")
+        .spawn()
+        .unwrap();
+    let pid = child.id();
+    // It has ended before the signal, or between the first look and it; the pid is told all the same.
+    for (running, looked) in [(0, 1), (1, 2)] {
+        let world = World::new();
+        let looks = Arc::new(AtomicUsize::new(0));
+        let seen = looks.clone();
+        let _server = world.serve(move |heard| match heard.method.as_str() {
+            "GET" => {
+                let running = seen.fetch_add(1, Ordering::Relaxed) < running;
+                Reply::Json(200, json!({"running": running, "pid": pid}).to_string())
+            }
+            _ => made(heard),
+        });
+        world.make().await.unwrap();
+        let part = Request::new("POST", &format!("/things/{A}/parts"));
+        let exec = world.effect(1, 1, Verb::Exec);
+        world.endpoints.send(&exec, part).await.unwrap();
+        let signal = Request::new("POST", &format!("/parts/{PART}/signal")).query("signal", "KILL");
+        let signalled = world.endpoints.send(&exec, signal).await;
+        assert_eq!(code(signalled), "no-process");
+        assert_eq!(looks.load(Ordering::Relaxed), looked);
+        let counted = world.endpoints.verdicts().into_iter();
+        let counted = counted.filter(|((.., rule, _), _)| rule == "part-look");
+        assert_eq!(counted.map(|(_, count)| count).sum::<u64>(), looked as u64);
+    }
+    assert!(child.try_wait().unwrap().is_none());
+    child.kill().unwrap();
+    child.wait().unwrap();
 }
 
 #[tokio::test]

@@ -159,8 +159,8 @@ fn names() -> Names {
         ("second-port", "31001"),
         ("image", "registry.example:5000/team/app:1.2"),
         ("image-id", &"13".repeat(32)),
-        ("repository", "registry.example:5000/team/app"),
-        ("repository-encoded", "registry.example%3A5000%2Fteam%2Fapp"),
+        ("repository", "quay.io/team/app"),
+        ("repository-encoded", "quay.io%2Fteam%2Fapp"),
         ("digest", &"d1".repeat(32)),
     ] {
         names.set(name, value);

@@ -42,6 +42,8 @@ struct Inner {
     effects: BTreeMap<String, u32>,
     done: BTreeSet<String>,
     removed_files: u32,
+    /// What removing files fails with.
+    irremovable: Option<Error>,
     files: BTreeMap<String, Vec<u8>>,
     used_bytes: u64,
     /// How often that was asked for.
@@ -84,6 +86,11 @@ impl World {
 
     pub(super) fn removed_files(&self) -> u32 {
         self.inner.lock().unwrap().removed_files
+    }
+
+    /// From now on files cannot be removed, for this reason, or can.
+    pub(super) fn hold_files(&self, error: Option<Error>) {
+        self.inner.lock().unwrap().irremovable = error;
     }
 
     /// What was put into workspaces.
@@ -444,7 +451,11 @@ impl Files for World {
     }
 
     async fn remove(&self, _: WorkloadId) -> Result<(), Error> {
-        self.inner.lock().unwrap().removed_files += 1;
+        let mut inner = self.inner.lock().unwrap();
+        if let Some(error) = &inner.irremovable {
+            return Err(error.clone());
+        }
+        inner.removed_files += 1;
         Ok(())
     }
 }

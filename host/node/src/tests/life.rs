@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 
+use fleet_model::Error;
 use fleet_model::driver::RunState;
 use fleet_model::item::{ItemKey, Phase};
 use fleet_model::workload::{Desired, WorkloadState};
@@ -259,5 +260,35 @@ async fn a_secret_that_is_not_granted_gets_into_no_file() {
     assert_eq!(status.message.as_deref(), Some("no secret api-key"));
     assert!(node.world.files().is_empty(), "{:?}", node.world.files());
     assert!(node.world.runtimes().is_empty());
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn files_that_cannot_be_removed_are_said_until_they_can() {
+    let mut node = Fixture::start().await;
+    node.script.want(1, Some(Desired::Running));
+    until("running", || {
+        let status = node.script.status(1);
+        status.filter(|(_, s)| s.state == WorkloadState::Running)
+    })
+    .await;
+    let error = Error::unavailable("workspace-foreign-files", "remove them");
+    node.world.hold_files(Some(error));
+    node.script.want(1, None);
+    let key = ItemKey::workload(workload(1));
+    let reported = || node.script.heard(|heard| heard.statuses.get(&key).cloned());
+    let said = until("why it stays", || {
+        reported().filter(|status| status.error.is_some())
+    })
+    .await;
+    assert_eq!(said.phase, Phase::Progressing);
+    assert_eq!(said.error.unwrap().code, "workspace-foreign-files");
+    let message = said.detail["message"].as_str().unwrap();
+    assert!(message.starts_with("remove them (tried"), "{message}");
+    node.world.hold_files(None);
+    until("its removal", || {
+        reported().filter(|status| status.phase == Phase::Removed)
+    })
+    .await;
     node.stop().await;
 }

@@ -36,7 +36,7 @@ pub(crate) fn create(op: &Op, workload: Workload) -> Result<Creation, Error> {
         }
         (api, answer) = engine::send(op, api, &ask)?;
         if refusal::is_no_image(&answer) {
-            return Err(pull::missing(&image));
+            return Err(pull::gone(&image));
         }
     }
     ready(made(op, api, &id, &answer)?, api, terminal)
@@ -70,7 +70,8 @@ fn fetch(
         return Err(pull::missing(image));
     }
     let (name, tag) = image::split(image);
-    let (_, answer) = engine::send(op, api, &ask::pull(&name, tag))?;
+    let pulled = engine::send(op, api, &ask::pull(&name, tag));
+    let (_, answer) = pulled.map_err(|error| pull::unsent(image, error))?;
     match pull::read(image, &answer)? {
         Pulled::Done => Ok(None),
         Pulled::Under(progress) => Ok(Some(progress)),

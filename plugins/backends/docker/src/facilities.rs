@@ -39,6 +39,22 @@ pub(crate) struct Info {
     security_options: Option<Vec<String>>,
     init_binary: String,
     live_restore_enabled: bool,
+    cpu_cfs_quota: bool,
+    memory_limit: bool,
+    pids_limit: bool,
+}
+
+impl Info {
+    /// The limits to which the engine holds a container, by their names in a spec.
+    fn limits(&self) -> String {
+        let held = [
+            ("cpu", self.cpu_cfs_quota),
+            ("memory", self.memory_limit),
+            ("processes", self.pids_limit),
+        ];
+        let names = held.iter().filter(|(_, held)| *held);
+        names.map(|(name, _)| *name).collect::<Vec<_>>().join(", ")
+    }
 }
 
 /// Reads either answer.
@@ -117,6 +133,7 @@ pub(crate) fn found(
         push(&mut attributes, "cgroup-driver", &info.cgroup_driver);
         push(&mut attributes, "cgroup-version", &info.cgroup_version);
         push(&mut attributes, "init", &info.init_binary);
+        push(&mut attributes, "limits", &info.limits());
         push(&mut attributes, "rootless", yes(has("rootless")));
         push(&mut attributes, "seccomp", yes(has("seccomp")));
         let live = yes(info.live_restore_enabled);

@@ -113,17 +113,17 @@ impl driver::Guest for Docker {
 
     fn destroy(op: Op, handle: Handle) -> Result<(), Error> {
         let runtime = Runtime::of(&handle)?;
-        let ask = ask::remove(&runtime.container);
-        let answer = match engine::send(&op, runtime.api, &ask) {
-            Ok((_, answer)) => answer,
-            Err(error) if error.is_not_found() => return Ok(()),
-            Err(error) => return Err(error),
-        };
-        match answer.status {
-            404 => Ok(()),
-            // Somebody else is at it.
-            409 if answer.message().contains("in progress") => Err(again(&answer)),
-            _ => done(Doing::Other, &answer),
+        match remove(&op, &runtime) {
+            // Nobody's: it was removed before, or the answer to its create was lost.
+            Err(error) if error.is_not_found() => {
+                let ask = ask::inspect(&runtime.container);
+                let (_, seen) = engine::send(&op, runtime.api, &ask)?;
+                match seen.status {
+                    404 => Ok(()),
+                    _ => done(Doing::Other, &seen).and_then(|()| remove(&op, &runtime)),
+                }
+            }
+            removed => removed,
         }
     }
 
@@ -170,6 +170,20 @@ fn end(op: &Op, runtime: &Runtime, signal: &str) -> Result<(), Error> {
     };
     match answer.status {
         404 | 409 => Ok(()),
+        _ => done(Doing::Other, &answer),
+    }
+}
+
+/// Removes it.
+///
+/// # Errors
+/// `not-found` (`container-gone`) where it is not the host's.
+fn remove(op: &Op, runtime: &Runtime) -> Result<(), Error> {
+    let (_, answer) = engine::send(op, runtime.api, &ask::remove(&runtime.container))?;
+    match answer.status {
+        404 => Ok(()),
+        // Somebody else is at it.
+        409 if answer.message().contains("in progress") => Err(again(&answer)),
         _ => done(Doing::Other, &answer),
     }
 }

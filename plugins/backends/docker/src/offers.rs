@@ -97,12 +97,22 @@ impl exec::Guest for Docker {
     fn remove(op: Op, handle: Handle, exec: String) -> Result<(), Error> {
         let runtime = Runtime::of(&handle)?;
         let id = Name::of(&exec).id;
-        match engine::send(&op, runtime.api, &ask::exec_signal(&id, "KILL")) {
-            Ok((_, answer)) => or_gone(beside::signalled(&answer))?,
-            Err(error) => or_gone(Err(error))?,
+        let ended = engine::send(&op, runtime.api, &ask::exec_signal(&id, "KILL"));
+        let ended = or_gone(ended.and_then(|(_, answer)| beside::signalled(&answer)));
+        if !is_let_go(&ended) {
+            return ended;
         }
         let forgotten = engine::send(&op, runtime.api, &ask::exec_forget(&id));
-        or_gone(forgotten.map(|_| ()))
+        or_gone(forgotten.map(|_| ())).and(ended)
+    }
+}
+
+/// Whether the stream and the place of a program are given back after it was to be ended: also where the
+/// host may not signal it, for that does not change, and a terminal's program ends with its stream.
+fn is_let_go(ended: &Result<(), Error>) -> bool {
+    match ended {
+        Ok(()) => true,
+        Err(error) => error.code == "signal-permission",
     }
 }
 
@@ -172,6 +182,16 @@ mod tests {
             ..Part::default()
         };
         assert_eq!(part(&options(Some("x"))), after);
+    }
+
+    #[test]
+    fn a_program_that_may_not_be_signalled_is_let_go_of() {
+        let failed = |code: &str| Err(Error::new(fleet_sdk::ErrorKind::Denied, code, "x"));
+        assert!(is_let_go(&Ok(())));
+        assert!(is_let_go(&failed("signal-permission")));
+        for code in ["foreign-process", "no-endpoint", "refused-by-rule"] {
+            assert!(!is_let_go(&failed(code)), "{code}");
+        }
     }
 
     #[test]

@@ -14,6 +14,8 @@ use crate::refusal::{self, Doing};
 
 /// How soon to ask again.
 const AGAIN_MS: u32 = 500;
+/// How soon to fetch again what was fetched and is gone.
+const FETCH_AGAIN_MS: u32 = 10_000;
 
 /// What came of a pull so far.
 #[derive(Debug, PartialEq)]
@@ -43,7 +45,7 @@ struct Detail {
 /// Reads the answer to a pull of `image`.
 ///
 /// # Errors
-/// Where it failed: `image-missing`, `registry-unreachable` and the like.
+/// Where it failed: `image-missing`, `pull-failed` and the like.
 pub(crate) fn read(image: &str, answer: &Answer) -> Result<Pulled, Error> {
     let lines = lines(&answer.body);
     let failed = lines.iter().rev().find(|line| !line.error.is_empty());
@@ -57,12 +59,13 @@ pub(crate) fn read(image: &str, answer: &Answer) -> Result<Pulled, Error> {
             "pull-cut-short",
             format!("the engine broke off while it fetched the image {image}: it is asked again"),
         )),
+        (Some("failed"), _) => Err(named(image, refusal::told(Doing::Pull, 500, "it failed"))),
         (_, 200..=299) => Ok(Pulled::Done),
         _ => Err(named(image, refusal::error(Doing::Pull, answer))),
     }
 }
 
-/// What no engine could find even so.
+/// What an engine does not have and shall not fetch.
 pub(crate) fn missing(image: &str) -> Error {
     Error::new(
         ErrorKind::NotFound,
@@ -71,6 +74,35 @@ pub(crate) fn missing(image: &str) -> Error {
             "the engine does not have the image {image}: correct `image`, load it into the engine, or set `pull = \"missing\"`"
         ),
     )
+}
+
+/// What is said of an image that the engine has not, though it has just fetched it: somebody removed it.
+pub(crate) fn gone(image: &str) -> Error {
+    let mut error = Error::new(
+        ErrorKind::Unavailable,
+        "image-gone",
+        format!(
+            "the engine fetched the image {image} and does not have it any more: it is fetched again"
+        ),
+    );
+    error.retry_after_ms = Some(FETCH_AGAIN_MS);
+    error
+}
+
+/// The error of a pull that the host did not send: most often the policy does not name the registry.
+pub(crate) fn unsent(image: &str, error: Error) -> Error {
+    let of_the_name = |(name, at): &(String, String)| name == "at" && at == "query.fromImage";
+    if error.code == "refused-by-rule" && error.details.iter().any(of_the_name) {
+        return Error {
+            code: "registry-not-allowed".to_owned(),
+            message: format!(
+                "the image {image} is not fetched, for the policy of the engine does not name its registry: load it \
+                 into the engine (`docker pull {image}`), or add the registry to a copy of docker.policy.toml"
+            ),
+            ..error
+        };
+    }
+    error
 }
 
 fn named(image: &str, mut error: Error) -> Error {

@@ -78,10 +78,12 @@ pub(crate) fn told(doing: Doing, status: u16, message: &str) -> Error {
     if let Some(Row(_, _, kind, code, remedy)) = known {
         return Error::new(*kind, *code, format!("{message}: {remedy}"));
     }
+    if doing == Doing::Pull {
+        return unfetched(status, message);
+    }
     let (kind, code) = match status {
         400 => (ErrorKind::Invalid, "engine-refused"),
         401 | 403 => (ErrorKind::Denied, "engine-denied"),
-        404 if doing == Doing::Pull => (ErrorKind::NotFound, "image-missing"),
         404 => (ErrorKind::NotFound, "container-gone"),
         409 => (ErrorKind::Conflict, "engine-conflict"),
         429 => (ErrorKind::Exhausted, "engine-busy"),
@@ -91,9 +93,23 @@ pub(crate) fn told(doing: Doing, status: u16, message: &str) -> Error {
     Error::new(kind, code, format!("the engine says: {message}"))
 }
 
-/// The error of a request that was not answered. Where the host refuses the id, there is no such thing of
-/// this plugin's: it was removed, and what is asked of it again finds nothing. Where nobody listens, it is
-/// said who should.
+/// What the status says of a pull. The shipped policy lets no words of one through.
+#[rustfmt::skip]
+fn unfetched(status: u16, message: &str) -> Error {
+    let (kind, code, remedy) = match status {
+        400 => (ErrorKind::Invalid, "image-reference", "write `image` as NAME:TAG, in lower case"),
+        401 | 403 => (ErrorKind::Denied, "registry-denied", "load the image into the engine: registries are used without a login"),
+        404 => (ErrorKind::NotFound, "image-missing", "no registry has it for everybody: correct `image`, or load the image into the engine"),
+        429 => (ErrorKind::Exhausted, "registry-limit", "wait, or load the image into the engine"),
+        _ => (ErrorKind::Unavailable, "pull-failed", "`docker pull` says why; see that the machine reaches the registry and that the engine's data folder has room, or load the image into the engine"),
+    };
+    Error::new(kind, code, format!("the engine says: {message}: {remedy}"))
+}
+
+/// The error of a request that was not answered. Where the host says that nobody owns the id, there is no such
+/// thing of this plugin's: it was removed, and what is asked of it again finds nothing. Any other refusal tells
+/// nothing of what there is. What is too large for the policy is the workload's fault. Where nobody listens, it is said who
+/// should.
 pub(crate) fn unsent(error: Error) -> Error {
     if matches!(error.code.as_str(), "no-endpoint" | "endpoint-permission") {
         return Error {
@@ -101,16 +117,28 @@ pub(crate) fn unsent(error: Error) -> Error {
             ..error
         };
     }
-    let of_an_id = |(name, at): &(String, String)| {
-        name == "at" && matches!(at.as_str(), "path" | "query.container")
+    let said = |name: &str, value: &str| {
+        let mut details = error.details.iter();
+        details.any(|detail| (detail.0.as_str(), detail.1.as_str()) == (name, value))
     };
-    if error.kind == ErrorKind::Denied
-        && error.code == "refused-by-rule"
-        && error.details.iter().any(of_an_id)
-    {
+    let is_refused = error.kind == ErrorKind::Denied && error.code == "refused-by-rule";
+    if is_refused && said("why", "not-owned") {
         return Error {
             kind: ErrorKind::NotFound,
             code: "container-gone".to_owned(),
+            ..error
+        };
+    }
+    let in_bytes =
+        |(name, value): &(String, String)| name == "allowed" && value.ends_with(" bytes");
+    if is_refused && said("at", "body") && error.details.iter().any(in_bytes) {
+        return Error {
+            kind: ErrorKind::Invalid,
+            code: "start-too-large".to_owned(),
+            message: format!(
+                "command, environment and labels are too large: put some of it into files: {}",
+                error.message
+            ),
             ..error
         };
     }

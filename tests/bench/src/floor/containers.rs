@@ -88,7 +88,7 @@ fn container(workspace: &Path, image: &str, command: &[&str]) -> Value {
             }],
             "Binds": [], "VolumesFrom": [], "OomScoreAdj": 0, "OomKillDisable": false, "CgroupParent": "",
             "PortBindings": {}, "PublishAllPorts": false, "Privileged": false, "CapAdd": [],
-            "CapDrop": ["AUDIT_WRITE", "MKNOD", "NET_RAW"], "SecurityOpt": ["no-new-privileges"],
+            "CapDrop": ["AUDIT_WRITE", "MKNOD", "NET_RAW", "SETFCAP"], "SecurityOpt": ["no-new-privileges"],
             "Devices": [], "DeviceRequests": [], "DeviceCgroupRules": [], "Sysctls": {}, "Runtime": "",
             "PidMode": "", "IpcMode": "private", "UTSMode": "", "UsernsMode": "", "CgroupnsMode": "private",
             "Links": [], "ExtraHosts": [], "RestartPolicy": { "Name": "no", "MaximumRetryCount": 0 },

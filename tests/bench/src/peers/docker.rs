@@ -36,6 +36,7 @@ impl DockerCli {
             "--cap-drop=AUDIT_WRITE",
             "--cap-drop=MKNOD",
             "--cap-drop=NET_RAW",
+            "--cap-drop=SETFCAP",
             "--log-opt=max-size=16m",
             "--log-opt=max-file=4",
             "--mount",

@@ -133,3 +133,29 @@ fn a_create_whose_answer_was_lost_is_found_and_not_doubled() {
     host.cli(["workload", "rm", "--all"]).ok();
     assert_eq!(containers(engine, &after), Vec::<String>::new());
 }
+
+/// As after a crash in the middle of a create: the engine has it, and the host wrote down only its nonce.
+#[test]
+fn a_container_whose_creation_the_host_did_not_hear_of_is_removed_and_not_only_said_to_be() {
+    let Some(engine) = Engine::shared() else {
+        return;
+    };
+    let mut host = host(engine);
+    long("a").run(&host, &["--wait"]).ok();
+    let shown = host.show("a");
+    let id = container(engine, &shown);
+    host.kill();
+    let owned = host.data().join("endpoints/docker/owned");
+    let files: Vec<_> = std::fs::read_dir(owned).unwrap().collect();
+    assert_eq!(files.len(), 1);
+    for file in files {
+        std::fs::remove_file(file.unwrap().path()).unwrap();
+    }
+    host.start_again();
+    let lost = host.wait_state("a", "lost");
+    assert_eq!(containers(engine, &lost), [id.as_str()]);
+    host.cli(["workload", "rm", "a"]).ok();
+    wait_for("its removal", 30, || {
+        containers(engine, &shown).is_empty().then_some(())
+    });
+}

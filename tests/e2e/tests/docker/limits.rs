@@ -38,3 +38,30 @@ fn an_end_for_want_of_memory_is_told_apart_from_a_kill() {
     assert_eq!(attribute(&killed, "oom"), None);
     host.cli(["workload", "rm", "--all"]).ok();
 }
+
+/// What is started can also be looked at: an engine tells a command twice, and in its list once more.
+#[test]
+fn a_workload_with_a_very_long_command_lives_its_whole_life() {
+    let Some(engine) = Engine::shared() else {
+        return;
+    };
+    let mut host = host(engine);
+    let words = vec!["x".repeat(100_000); 9];
+    let mut command = vec!["sh", "-c", "exec sleep 86400"];
+    command.extend(words.iter().map(String::as_str));
+    for name in ["one", "two"] {
+        Spec::new(name, &command).run(&host, &["--wait"]).ok();
+    }
+    host.kill();
+    host.start_again();
+    for name in ["one", "two"] {
+        let shown = host.wait_state(name, "running");
+        assert_eq!(shown["attempt"], 1, "{shown:#}");
+        container(engine, &shown);
+    }
+    host.cli(["workload", "stop", "one"]).ok();
+    assert_eq!(host.wait_state("one", "exited")["attempt"], 1);
+    let complaints = host.complaints();
+    assert!(!complaints.contains("cannot list"), "{complaints}");
+    host.cli(["workload", "rm", "--all"]).ok();
+}

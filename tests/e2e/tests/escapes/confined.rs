@@ -18,7 +18,10 @@ async fn a_container_is_as_confined_as_the_policy_says() {
     let host = &seen["HostConfig"];
     for (key, want) in [
         ("Privileged", json!(false)),
-        ("CapDrop", json!(["AUDIT_WRITE", "MKNOD", "NET_RAW"])),
+        (
+            "CapDrop",
+            json!(["AUDIT_WRITE", "MKNOD", "NET_RAW", "SETFCAP"]),
+        ),
         ("SecurityOpt", json!(["no-new-privileges"])),
         ("PidMode", json!("")),
         ("IpcMode", json!("private")),

@@ -7,18 +7,28 @@ use super::{Looking, clip};
 use crate::endpoint::facts::{Arguments, Fact};
 use crate::endpoint::policy::{Demand, TextRule};
 use crate::endpoint::request::{MAX_TEXT, is_plain_text};
-use crate::endpoint::verdict::Refused;
+use crate::endpoint::verdict::{Refused, Why};
 
 impl Looking<'_, '_> {
     /// Whether a text that the plugin gave fits.
     pub(super) fn fits(&self, at: &str, rule: &TextRule, text: &str) -> Result<(), Refused> {
         match &rule.demand {
-            Demand::Pattern { regex, .. } if regex.is_match(text) => Ok(()),
-            Demand::Pattern { text: pattern, .. } => Err(self.no(
-                at,
-                format!("{:?} does not fit", clip(text)),
-                format!("`{pattern}`"),
-            )),
+            Demand::Pattern {
+                regex,
+                text: pattern,
+                not,
+            } => {
+                let strange = || format!("{:?} does not fit", clip(text));
+                match not {
+                    _ if !regex.is_match(text) => {
+                        Err(self.no(at, strange(), format!("`{pattern}`")))
+                    }
+                    Some((not, but)) if not.is_match(text) => {
+                        Err(self.no(at, strange(), format!("`{pattern}`, but not `{but}`")))
+                    }
+                    _ => Ok(()),
+                }
+            }
             Demand::OneOf(texts) if texts.iter().any(|known| known == text) => Ok(()),
             Demand::OneOf(texts) => Err(self.no(
                 at,
@@ -43,7 +53,10 @@ impl Looking<'_, '_> {
             return Err(self.no(at, format!("{:?} is no whole id", clip(id)), ours));
         }
         let Some(owner) = self.facts.owned.owner(sort, id) else {
-            return Err(self.no(at, format!("the {sort} {id} is not this plugin's"), ours));
+            return Err(Refused {
+                why: Why::NotOwned,
+                ..self.no(at, format!("the {sort} {id} is not this plugin's"), ours)
+            });
         };
         match self.facts.op {
             Some(op) if op.item.key != owner.workload => Err(self.no(

@@ -121,6 +121,10 @@ impl About<'_> {
             Demand::Pattern {
                 regex: whole(pattern).map_err(wrong)?,
                 text: pattern.clone(),
+                not: match &table.not {
+                    Some(not) => Some((whole(not).map_err(wrong)?, not.clone())),
+                    None => None,
+                },
             }
         } else if let Some(texts) = &table.one_of {
             Demand::OneOf(texts.clone())
@@ -133,6 +137,9 @@ impl About<'_> {
             let value = table.force_json.clone().unwrap_or_default();
             Demand::ForceJson(self.tree(&value, Extra::None).map_err(wrong)?)
         };
+        if table.not.is_some() && table.pattern.is_none() {
+            return Err(wrong("`not` is for what fits a `pattern`".to_owned()));
+        }
         let is_query = place.starts_with("query.");
         if table.send.is_some() && (!is_query || demand.is_forced()) {
             return Err(wrong(

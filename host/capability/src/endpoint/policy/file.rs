@@ -44,6 +44,7 @@ pub(crate) struct LimitsTable {
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct TextTable {
     pub(crate) pattern: Option<String>,
+    pub(crate) not: Option<String>,
     pub(crate) one_of: Option<Vec<String>>,
     pub(crate) owned: Option<String>,
     pub(crate) force: Option<String>,
@@ -297,6 +298,7 @@ pub(crate) struct JobTable {
     pub(crate) by: Option<String>,
     pub(crate) line_bytes: Option<usize>,
     pub(crate) longest_ms: Option<u64>,
+    pub(crate) failed: Option<String>,
 }
 
 #[derive(Deserialize)]

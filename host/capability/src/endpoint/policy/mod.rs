@@ -166,7 +166,12 @@ pub(crate) struct TextRule {
 /// Where it comes from.
 #[derive(Debug, Clone)]
 pub(crate) enum Demand {
-    Pattern { regex: Regex, text: String },
+    Pattern {
+        regex: Regex,
+        text: String,
+        /// What may not be, though it fits.
+        not: Option<(Regex, String)>,
+    },
     OneOf(Vec<String>),
     Owned(String),
     Force(Template),
@@ -335,6 +340,8 @@ pub(crate) struct JobRule {
     pub(crate) by: Option<Pointer>,
     pub(crate) line_bytes: usize,
     pub(crate) longest_ms: u64,
+    /// Where a line says that the work failed.
+    pub(crate) failed: Option<Pointer>,
 }
 
 /// How a process is found that gets a signal.

@@ -235,6 +235,7 @@ fn action(
                 by: job.by.as_deref().map(Pointer::parse).transpose()?,
                 line_bytes,
                 longest_ms: job.longest_ms.unwrap_or(3_600_000),
+                failed: job.failed.as_deref().map(Pointer::parse).transpose()?,
             }))
         }
         _ => Ok(Action::Send),

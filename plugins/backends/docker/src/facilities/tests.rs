@@ -14,6 +14,7 @@ fn info() -> Info {
     let body = json!({
         "Driver": "overlay2", "CgroupDriver": "cgroupfs", "CgroupVersion": "1", "InitBinary": "docker-init",
         "SecurityOptions": ["name=seccomp,profile=default", "name=rootless"], "LiveRestoreEnabled": true,
+        "CpuCfsQuota": true, "MemoryLimit": true, "PidsLimit": false,
     });
     read(&Answer::new(200, body.to_string().as_bytes())).unwrap()
 }
@@ -37,6 +38,7 @@ fn a_good_engine_is_described() {
         ("cgroup-version", "1"),
         ("rootless", "yes"),
         ("seccomp", "yes"),
+        ("limits", "cpu, memory"),
         ("live-restore", "yes"),
         ("health", "ok"),
     ] {

@@ -49,6 +49,13 @@ fn its_end_is_told() {
             "pull-cut-short",
         ),
         (
+            200,
+            Some("failed"),
+            r#"{"status":"Downloading"}"#,
+            ErrorKind::Unavailable,
+            "pull-failed",
+        ),
+        (
             404,
             Some("done"),
             r#"{"message":"manifest for a:1 not found: manifest unknown"}"#,
@@ -67,4 +74,25 @@ fn its_end_is_told() {
         assert_eq!((error.kind, error.code.as_str()), (kind, code), "{body}");
         assert!(error.message.contains("a:1"), "{}", error.message);
     }
+}
+
+#[test]
+fn a_registry_that_is_not_allowed_is_said() {
+    let refused = |at: &str| {
+        let mut error = Error::new(ErrorKind::Denied, "refused-by-rule", "why");
+        error.details = vec![("at".to_owned(), at.to_owned())];
+        unsent("r.example:5000/a:1", error)
+    };
+    let error = refused("query.fromImage");
+    assert_eq!(error.kind, ErrorKind::Denied);
+    assert_eq!(error.code, "registry-not-allowed");
+    assert!(error.message.contains("docker pull r.example:5000/a:1"));
+    assert_eq!(refused("query.tag").code, "refused-by-rule");
+}
+
+#[test]
+fn what_was_fetched_and_is_gone_is_fetched_again() {
+    let error = gone("a:1");
+    assert_eq!(error.kind, ErrorKind::Unavailable);
+    assert!(error.retry_after_ms.is_some());
 }

@@ -150,6 +150,13 @@ fn what_engines_say_is_understood() {
             Exhausted,
             "engine-disk-full",
         ),
+        // Without words, as the shipped policy has it.
+        (Pull, 401, "", Denied, "registry-denied"),
+        (Pull, 403, "", Denied, "registry-denied"),
+        (Pull, 404, "", NotFound, "image-missing"),
+        (Pull, 429, "", Exhausted, "registry-limit"),
+        (Pull, 500, "", Unavailable, "pull-failed"),
+        (Pull, 418, "", Unavailable, "pull-failed"),
         // What nobody foresaw.
         (
             Create,
@@ -189,20 +196,32 @@ fn rows_are_written_as_they_are_compared() {
 
 #[test]
 fn what_is_not_owned_is_gone_and_other_refusals_stay() {
-    let refused = |code: &str, at: &str| {
+    let refused = |code: &str, at: &str, why: Option<&str>| {
         let mut error = Error::new(ErrorKind::Denied, code, "why");
         error.details = vec![("at".to_owned(), at.to_owned())];
+        let why = why.map(|why| ("why".to_owned(), why.to_owned()));
+        error.details.extend(why);
         unsent(error).kind
     };
-    for (code, at, kind) in [
-        ("refused-by-rule", "path", ErrorKind::NotFound),
-        ("refused-by-rule", "query.container", ErrorKind::NotFound),
-        ("refused-by-rule", "query.signal", ErrorKind::Denied),
-        ("refused-by-rule", "body/Image", ErrorKind::Denied),
-        ("no-rule", "path", ErrorKind::Denied),
-        ("not-granted", "path", ErrorKind::Denied),
+    let not_owned = Some("not-owned");
+    for (code, at, why, kind) in [
+        ("refused-by-rule", "path.id", not_owned, ErrorKind::NotFound),
+        (
+            "refused-by-rule",
+            "query.container",
+            not_owned,
+            ErrorKind::NotFound,
+        ),
+        // Another workload's, or another version than the policy's.
+        ("refused-by-rule", "path.id", None, ErrorKind::Denied),
+        ("refused-by-rule", "path.version", None, ErrorKind::Denied),
+        ("refused-by-rule", "path", None, ErrorKind::Denied),
+        ("refused-by-rule", "query.signal", None, ErrorKind::Denied),
+        ("refused-by-rule", "body/Image", None, ErrorKind::Denied),
+        ("no-rule", "path", None, ErrorKind::Denied),
+        ("not-granted", "path", None, ErrorKind::Denied),
     ] {
-        assert_eq!(refused(code, at), kind, "{code} {at}");
+        assert_eq!(refused(code, at, why), kind, "{code} {at}");
     }
 }
 
@@ -220,5 +239,25 @@ fn who_is_not_reached_is_said() {
             named
         );
         assert!(error.message.ends_with("why"));
+    }
+}
+
+#[test]
+fn what_is_too_large_is_the_workloads_fault() {
+    let refused = |at: &str, allowed: &str| {
+        let mut error = Error::new(ErrorKind::Denied, "refused-by-rule", "why");
+        let details = [("at", at), ("allowed", allowed)];
+        error.details = details.map(|(k, v)| (k.to_owned(), v.to_owned())).to_vec();
+        unsent(error)
+    };
+    let large = refused("body", "4194304 bytes");
+    assert_eq!(large.kind, ErrorKind::Invalid);
+    assert_eq!(large.code, "start-too-large");
+    for (at, allowed) in [
+        ("body", "a body by the rule's schema"),
+        ("body/Env", "4194304 bytes"),
+        ("path", "32768 bytes"),
+    ] {
+        assert_eq!(refused(at, allowed).kind, ErrorKind::Denied, "{at}");
     }
 }

@@ -281,8 +281,8 @@ fn or_gone(answer: Result<Answer, Error>) -> Result<Answer, Error> {
 /// Whether an error says that a ship or a boat is not there: the runtime does not know it, or the host
 /// does not own it any more.
 fn is_gone(error: &Error) -> bool {
-    let at = |(name, value): &(String, String)| name == "at" && value == "path";
-    error.is_not_found() || (error.code == "refused-by-rule" && error.details.iter().any(at))
+    let why = |(name, value): &(String, String)| name == "why" && value == "not-owned";
+    error.is_not_found() || error.details.iter().any(why)
 }
 
 fn state(state: RunState) -> Observation {
