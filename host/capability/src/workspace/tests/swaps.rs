@@ -1,6 +1,7 @@
 //! Names that change while they are used: a program swaps them thousands of times, and nothing outside
 //! is ever read or written.
 
+use std::cell::Cell;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use rustix::fs::RenameFlags;
@@ -10,9 +11,12 @@ use super::*;
 
 const ROUNDS: u64 = 3_000;
 
+/// How many times as many rounds are gone for both outcomes: a busy machine may not swap for a while.
+const PATIENCE: u64 = 20;
+
 /// Swaps two names for each other, without a moment without either, while `work` is done so often at
-/// least, and they were swapped so often.
-fn while_swapped(rounds: u64, one: &Path, other: &Path, mut work: impl FnMut(u64)) {
+/// least, and they were swapped so often; and on, until both outcomes were seen.
+fn while_swapped(rounds: u64, tally: &Tally, one: &Path, other: &Path, mut work: impl FnMut(u64)) {
     let (stop, swaps) = (AtomicBool::new(false), AtomicU64::new(0));
     std::thread::scope(|scope| {
         let _stop = OnDrop(&stop);
@@ -25,7 +29,10 @@ fn while_swapped(rounds: u64, one: &Path, other: &Path, mut work: impl FnMut(u64
             }
         });
         let mut round = 0;
-        while round < rounds || swaps.load(Ordering::Relaxed) < rounds {
+        while round < rounds
+            || swaps.load(Ordering::Relaxed) < rounds
+            || (!tally.has_both() && round < rounds * PATIENCE)
+        {
             work(round);
             round += 1;
         }
@@ -44,31 +51,35 @@ impl Drop for OnDrop<'_> {
 /// What came of the rounds: both must happen, or nothing was tested.
 #[derive(Default)]
 struct Tally {
-    done: u64,
-    refused: u64,
+    done: Cell<u64>,
+    refused: Cell<u64>,
 }
 
 impl Tally {
-    fn count<T>(&mut self, outcome: Result<T, Error>, codes: &[&str]) -> Option<T> {
+    fn count<T>(&self, outcome: Result<T, Error>, codes: &[&str]) -> Option<T> {
         match outcome {
             Ok(value) => {
-                self.done += 1;
+                self.done.update(|count| count + 1);
                 Some(value)
             }
             Err(error) => {
                 assert!(codes.contains(&error.code.as_str()), "{error:?}");
-                self.refused += 1;
+                self.refused.update(|count| count + 1);
                 None
             }
         }
     }
 
+    fn has_both(&self) -> bool {
+        self.done.get() > 0 && self.refused.get() > 0
+    }
+
     fn both(&self) {
         assert!(
-            self.done > 0 && self.refused > 0,
+            self.has_both(),
             "{} {}",
-            self.done,
-            self.refused
+            self.done.get(),
+            self.refused.get()
         );
     }
 }
@@ -99,13 +110,19 @@ fn is_untouched(folder: &TempDir) {
 fn a_folder_swapped_for_a_link_outward_is_never_read_through() {
     let (folder, workspaces, path) = doors();
     let tree = workspaces.tree(id()).unwrap();
-    let mut tally = Tally::default();
-    while_swapped(ROUNDS, &path.join("door"), &path.join("decoy"), |_| {
-        if let Some(bytes) = tally.count(get(&tree, "door/file"), &["outside-workspace"]) {
-            assert_eq!(bytes, b"inside");
-        }
-        tally.count(tree.list("door", None, 10), &["outside-workspace"]);
-    });
+    let tally = Tally::default();
+    while_swapped(
+        ROUNDS,
+        &tally,
+        &path.join("door"),
+        &path.join("decoy"),
+        |_| {
+            if let Some(bytes) = tally.count(get(&tree, "door/file"), &["outside-workspace"]) {
+                assert_eq!(bytes, b"inside");
+            }
+            tally.count(tree.list("door", None, 10), &["outside-workspace"]);
+        },
+    );
     tally.both();
     is_untouched(&folder);
 }
@@ -114,20 +131,26 @@ fn a_folder_swapped_for_a_link_outward_is_never_read_through() {
 fn a_folder_swapped_for_a_link_outward_is_never_written_through() {
     let (folder, workspaces, path) = doors();
     let tree = || workspaces.tree(id()).unwrap();
-    let mut tally = Tally::default();
+    let tally = Tally::default();
     let codes = ["outside-workspace", "no-such-file"];
-    while_swapped(ROUNDS, &path.join("door"), &path.join("decoy"), |round| {
-        tally.count(put(tree(), "door/sub/new", b"new"), &codes);
-        tally.count(
-            tree().make_folder(&format!("door/sub/{}/deep", round % 7)),
-            &codes,
-        );
-        tally.count(tree().remove("door/sub/new", Depth::One), &codes);
-        tally.count(
-            tree().remove(&format!("door/sub/{}", round % 5), Depth::All),
-            &codes,
-        );
-    });
+    while_swapped(
+        ROUNDS,
+        &tally,
+        &path.join("door"),
+        &path.join("decoy"),
+        |round| {
+            tally.count(put(tree(), "door/sub/new", b"new"), &codes);
+            tally.count(
+                tree().make_folder(&format!("door/sub/{}/deep", round % 7)),
+                &codes,
+            );
+            tally.count(tree().remove("door/sub/new", Depth::One), &codes);
+            tally.count(
+                tree().remove(&format!("door/sub/{}", round % 5), Depth::All),
+                &codes,
+            );
+        },
+    );
     tally.both();
     is_untouched(&folder);
 }
@@ -139,8 +162,8 @@ fn a_file_swapped_for_a_link_outward_is_read_or_refused() {
     let (own, decoy) = (path.join("own"), path.join("link"));
     fs::write(&own, "inside").unwrap();
     symlink(folder.path().join("far/file"), &decoy).unwrap();
-    let mut tally = Tally::default();
-    while_swapped(ROUNDS, &own, &decoy, |_| {
+    let tally = Tally::default();
+    while_swapped(ROUNDS, &tally, &own, &decoy, |_| {
         if let Some(bytes) = tally.count(get(&tree, "own"), &["outside-workspace"]) {
             assert_eq!(bytes, b"inside");
         }
@@ -156,8 +179,8 @@ fn a_file_swapped_for_a_fifo_is_never_waited_on() {
     let (own, fifo) = (path.join("own"), path.join("fifo"));
     fs::write(&own, "inside").unwrap();
     rustix::fs::mkfifoat(CWD, &fifo, Mode::RUSR | Mode::WUSR).unwrap();
-    let mut tally = Tally::default();
-    while_swapped(ROUNDS, &own, &fifo, |_| {
+    let tally = Tally::default();
+    while_swapped(ROUNDS, &tally, &own, &fifo, |_| {
         if let Some(bytes) = tally.count(get(&tree, "own"), &["not-a-file"]) {
             assert_eq!(bytes, b"inside");
         }
@@ -171,8 +194,8 @@ fn a_folder_swapped_for_a_link_outward_while_it_is_removed_takes_nothing_along()
     let (folder, workspaces, path) = doors();
     let tree = workspaces.tree(id()).unwrap();
     let (seed, top) = (path.join("seed"), path.join("top"));
-    let mut tally = Tally::default();
-    while_swapped(50, &top.join("a"), &top.join("b"), |round| {
+    let tally = Tally::default();
+    while_swapped(50, &tally, &top.join("a"), &top.join("b"), |round| {
         // What is left of the round before, out of the way.
         let _ = fs::rename(&top, path.join(format!("old-{round}")));
         fs::create_dir_all(seed.join("a/sub")).unwrap();
@@ -191,6 +214,6 @@ fn a_folder_swapped_for_a_link_outward_while_it_is_removed_takes_nothing_along()
         ];
         tally.count(tree.remove("top", Depth::All), &codes);
     });
-    assert!(tally.done > 0);
+    assert!(tally.done.get() > 0);
     is_untouched(&folder);
 }
