@@ -5,7 +5,7 @@ use crate::say;
 use crate::slow::{TestTime, from_junit, from_libtest};
 use crate::test::{Area, Missing, Needs, Session, Stop};
 use crate::workspace::{Workspace, on_path, output, run};
-use crate::{bench, engine, generate, tools};
+use crate::{bench, build, engine, generate, tools};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -171,6 +171,7 @@ fn end_to_end(session: &mut Session<'_>) -> Result<(), Stop> {
     run(&mut session
         .workspace
         .cargo(["build", "--release", "-p", INVENTED_RUNTIME]))?;
+    build::build_next(session.workspace, &session.workspace.next_plugins())?;
     run_tests(session, &["-p", END_TO_END])
 }
 
@@ -251,4 +252,5 @@ pub(crate) fn test_environment<'command>(
         .env("FLEET_PLUGINS_DIR", workspace.plugins())
         .env("FLEET_EXAMPLES_DIR", workspace.examples())
         .env("FLEET_TEST_PLUGINS_DIR", workspace.test_plugins())
+        .env("FLEET_NEXT_PLUGINS_DIR", workspace.next_plugins())
 }

@@ -4,7 +4,7 @@
 //! A running host may watch these folders, so a file appears under its name complete or not at
 //! all, and one that did not change is left alone.
 
-use crate::build::{COMPONENT_TARGET, components_target};
+use crate::build::{COMPONENT_TARGET, STAMP, components_target};
 use crate::say;
 use crate::workspace::{Workspace, toml_string};
 use std::collections::BTreeMap;
@@ -23,17 +23,72 @@ type Files = BTreeMap<String, PathBuf>;
 
 /// Brings the plugin and example folders up to date with the last build.
 pub(crate) fn assemble(workspace: &Workspace) -> Result<(), String> {
-    let mut shipped = Files::new();
-    for group in ["plugins/backends", "plugins/items", "plugins/tasks"] {
-        collect(workspace, group, &mut shipped)?;
-    }
-    synchronise(workspace, &workspace.plugins(), &shipped)?;
+    let built = components_target(workspace);
+    synchronise(
+        workspace,
+        &workspace.plugins(),
+        &shipped(workspace, &built)?,
+    )?;
     let mut examples = Files::new();
-    collect(workspace, "plugins/examples", &mut examples)?;
+    collect(workspace, &built, "plugins/examples", &mut examples)?;
     synchronise(workspace, &workspace.examples(), &examples)?;
     let mut runtimes = Files::new();
     collect_runtimes(workspace, &mut runtimes)?;
     synchronise(workspace, &workspace.test_plugins(), &runtimes)
+}
+
+/// Writes the shipped components that were built as their next version into a folder, each with a
+/// manifest that says so. What else is in the folder stays.
+pub(crate) fn assemble_next(
+    workspace: &Workspace,
+    built: &Path,
+    folder: &Path,
+) -> Result<(), String> {
+    for (name, source) in shipped(workspace, built)? {
+        let content = fs::read(&source).map_err(|error| failed("read", &source, &error))?;
+        let is_manifest = source.starts_with(workspace.root.join("plugins"));
+        let content = if is_manifest {
+            stamped(&name, &content)?
+        } else {
+            content
+        };
+        update(workspace, folder, &name, &content)?;
+    }
+    Ok(())
+}
+
+/// A manifest that says the next version. Its `version` stands above all tables, on a line of its own.
+fn stamped(name: &str, manifest: &[u8]) -> Result<Vec<u8>, String> {
+    let text = std::str::from_utf8(manifest).map_err(|error| format!("{name}: {error}"))?;
+    let mut found = false;
+    let mut lines = String::new();
+    for line in text.lines() {
+        let version = line
+            .strip_prefix("version = \"")
+            .and_then(|rest| rest.strip_suffix('"'))
+            .filter(|_| !found);
+        match version {
+            Some(version) => {
+                found = true;
+                lines.push_str(&format!("version = \"{version}{STAMP}\"\n"));
+            }
+            None => lines.push_str(&format!("{line}\n")),
+        }
+    }
+    if found {
+        Ok(lines.into_bytes())
+    } else {
+        Err(format!("{name} has no line `version = \"...\"`"))
+    }
+}
+
+/// The shipped components of a build, with what lies beside them.
+fn shipped(workspace: &Workspace, built: &Path) -> Result<Files, String> {
+    let mut files = Files::new();
+    for group in ["plugins/backends", "plugins/items", "plugins/tasks"] {
+        collect(workspace, built, group, &mut files)?;
+    }
+    Ok(files)
 }
 
 /// Adds the plugins of the runtimes that were invented for tests, each with its policy.
@@ -62,10 +117,13 @@ fn collect_runtimes(workspace: &Workspace, files: &mut Files) -> Result<(), Stri
 }
 
 /// Adds the files of every plugin crate in one folder of the clone, if there is such a folder.
-fn collect(workspace: &Workspace, group: &str, files: &mut Files) -> Result<(), String> {
-    let built = components_target(workspace)
-        .join(COMPONENT_TARGET)
-        .join("release");
+fn collect(
+    workspace: &Workspace,
+    built: &Path,
+    group: &str,
+    files: &mut Files,
+) -> Result<(), String> {
+    let built = built.join(COMPONENT_TARGET).join("release");
     for name in entries(&workspace.root.join(group))? {
         let folder = format!("{group}/{name}");
         if !workspace.root.join(&folder).join("Cargo.toml").is_file() {
@@ -105,15 +163,7 @@ fn wasm_file(package: &str) -> String {
 fn synchronise(workspace: &Workspace, folder: &Path, files: &Files) -> Result<(), String> {
     for (name, source) in files {
         let content = fs::read(source).map_err(|error| failed("read", source, &error))?;
-        let destination = folder.join(name);
-        if fs::read(&destination).is_ok_and(|old| old == content) {
-            continue;
-        }
-        say(&format!(
-            "updating {}",
-            workspace.short(&destination).display()
-        ));
-        write_whole(folder, name, &content)?;
+        update(workspace, folder, name, &content)?;
     }
     for name in entries(folder)? {
         let file = folder.join(&name);
@@ -123,6 +173,19 @@ fn synchronise(workspace: &Workspace, folder: &Path, files: &Files) -> Result<()
         }
     }
     Ok(())
+}
+
+/// Makes a file of a folder hold this, and says so if it did not.
+fn update(workspace: &Workspace, folder: &Path, name: &str, content: &[u8]) -> Result<(), String> {
+    let destination = folder.join(name);
+    if fs::read(&destination).is_ok_and(|old| old == content) {
+        return Ok(());
+    }
+    say(&format!(
+        "updating {}",
+        workspace.short(&destination).display()
+    ));
+    write_whole(folder, name, content)
 }
 
 /// Whether a file of a plugins folder is one this module writes; others are left alone.
@@ -159,7 +222,19 @@ fn failed(verb: &str, path: &Path, error: &std::io::Error) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{is_ours, wasm_file};
+    use super::{is_ours, stamped, wasm_file};
+
+    #[test]
+    fn the_next_version_is_said_once_and_nothing_else_changes() {
+        let manifest = "name = \"a\"\nversion = \"0.1.0\"\n\n[settings]\nversion = \"7\"\n";
+        let next = "name = \"a\"\nversion = \"0.1.0+next\"\n\n[settings]\nversion = \"7\"\n";
+        assert_eq!(
+            stamped("a.toml", manifest.as_bytes()).unwrap(),
+            next.as_bytes()
+        );
+        let error = stamped("a.toml", b"name = \"a\"\n").unwrap_err();
+        assert!(error.contains("a.toml"), "{error}");
+    }
 
     #[test]
     fn a_package_builds_a_file_with_underscores() {

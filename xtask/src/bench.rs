@@ -16,13 +16,13 @@ Builds like `cargo xtask build`, and the benchmarks; runs them; writes
 docs/benchmarks.json and docs/benchmarks.md; prints the table. With --only the
 other rows stay as they are.
 
-  --only IDS   these benchmarks: P1, P2, P3, P4, P11, P12, P15, P16
+  --only IDS   these benchmarks: P1, P2, P3, P4, P5, P11, P12, P15, P16
   --rounds N   how often each contestant has its turn (default 9)
   --install    first put missing peers into TARGET/bench/peers, from PyPI and npm
   --quick      a smoke run: 3 rounds, 50 workloads; writes to TARGET/bench only
 
 Peers that are not there are named in the report, with how to get them. A full
-run takes about 35 minutes and 12 GiB of disk, and means little on a machine that is busy.",
+run takes about 40 minutes and 12 GiB of disk, and means little on a machine that is busy.",
     run: bench,
 };
 
@@ -35,6 +35,7 @@ pub(crate) const GUEST_MANIFEST: &str = "tests/bench/guest/Cargo.toml";
 
 fn bench(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
     build::build(workspace)?;
+    build::build_next(workspace, &workspace.next_plugins())?;
     say("building the benchmarks");
     // Together with the host, so that both are built from the same dependencies with the same
     // features.
@@ -47,6 +48,8 @@ fn bench(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
         .arg(workspace.host_binary())
         .arg("--plugins")
         .arg(workspace.plugins())
+        .arg("--next")
+        .arg(workspace.next_plugins())
         .arg("--grpc")
         .arg(grpc_target(workspace).join("release/fleet-bench-grpc"))
         .arg("--guest")

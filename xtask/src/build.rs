@@ -1,26 +1,37 @@
 //! `cargo xtask build`: the components, the host, and the folders they are used from.
 
 use crate::workspace::{Workspace, on_path, output, run, toml_string};
-use crate::{Command, assemble, no_arguments, say};
+use crate::{Command, Failure, assemble, say};
 use std::env::consts::{ARCH, OS};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::process;
 
 pub(crate) const COMMAND: Command = Command {
     name: "build",
     summary: "Build the shipped components and the host (release).",
     usage: "\
-Usage: cargo xtask build
+Usage: cargo xtask build [--next DIR]
 
 Leaves the host in TARGET/release/fleet-host, the shipped components with their
 manifests in TARGET/plugins, the examples in TARGET/examples. TARGET is
 CARGO_TARGET_DIR, else `target`. Adds the Rust target wasm32-wasip2 through
-rustup when it is missing; changes nothing else on the machine.",
-    run: |workspace, arguments| {
-        no_arguments(arguments)?;
-        Ok(build(workspace)?)
+rustup when it is missing; changes nothing else on the machine.
+
+  --next DIR  instead, write the shipped components into DIR as their next version:
+              other components, which do the same and say `VERSION+next`. For trying
+              `fleet-host plugin swap`. Other files in DIR are left alone.",
+    run: |workspace, arguments| match next_folder(arguments)? {
+        None => Ok(build(workspace)?),
+        Some(folder) => Ok(build_next(workspace, &folder)?),
     },
 };
+
+/// What the next version of a component adds to its version. Build metadata (Semantic Versioning
+/// 2.0.0, 10): neither newer nor older.
+pub(crate) const STAMP: &str = "+next";
+
+/// The variable from which the SDK's `version!` takes it.
+const STAMP_VARIABLE: &str = "FLEET_PLUGIN_STAMP";
 
 /// The Rust target of components.
 pub(crate) const COMPONENT_TARGET: &str = "wasm32-wasip2";
@@ -43,6 +54,32 @@ pub(crate) fn build(workspace: &Workspace) -> Result<(), String> {
     Ok(())
 }
 
+/// The folder after `--next`.
+fn next_folder(arguments: &[String]) -> Result<Option<PathBuf>, Failure> {
+    match arguments {
+        [] => Ok(None),
+        [flag, folder] if flag == "--next" => Ok(Some(folder.into())),
+        [flag] if flag == "--next" => Err(Failure::Usage("--next needs a folder".to_owned())),
+        [argument, ..] => Err(Failure::Usage(format!("unknown argument `{argument}`"))),
+    }
+}
+
+/// Builds the shipped components as their next version, into a folder. They have a target folder of
+/// their own: in a shared one each of the two builds would undo the other.
+pub(crate) fn build_next(workspace: &Workspace, folder: &Path) -> Result<(), String> {
+    check_platform(OS, ARCH)?;
+    add_component_target(workspace)?;
+    say("building the components as their next version");
+    let target = workspace.target.join("plugins-next-build");
+    let mut command = components_into(workspace, "build", &target);
+    run(command
+        .args(["--target", COMPONENT_TARGET])
+        .env(STAMP_VARIABLE, STAMP))?;
+    assemble::assemble_next(workspace, &target, folder)?;
+    say(&format!("ready: {}", workspace.short(folder).display()));
+    Ok(())
+}
+
 /// A cargo call on the components' workspace. Its artefacts stay in a folder of their own, so
 /// that they do not wait for the host's build lock or get in its way.
 pub(crate) fn components(workspace: &Workspace, subcommand: &str) -> process::Command {
@@ -53,10 +90,15 @@ pub(crate) fn components(workspace: &Workspace, subcommand: &str) -> process::Co
 
 /// The same for this machine instead of WebAssembly: what the components' own tests run on.
 pub(crate) fn components_here(workspace: &Workspace, subcommand: &str) -> process::Command {
+    components_into(workspace, subcommand, &components_target(workspace))
+}
+
+fn components_into(workspace: &Workspace, subcommand: &str, target: &Path) -> process::Command {
     let mut command = workspace.cargo([subcommand, "--release", "--workspace"]);
     command
         .args(["--manifest-path", "plugins/Cargo.toml", "--target-dir"])
-        .arg(components_target(workspace));
+        .arg(target)
+        .env_remove(STAMP_VARIABLE);
     command
 }
 
@@ -126,7 +168,24 @@ fn add_component_target(workspace: &Workspace) -> Result<(), String> {
 
 #[cfg(test)]
 mod tests {
-    use super::check_platform;
+    use super::{Failure, check_platform, next_folder};
+
+    #[test]
+    fn the_next_version_goes_into_the_folder_that_is_named() {
+        let of = |words: &[&str]| {
+            next_folder(&words.iter().map(|word| (*word).into()).collect::<Vec<_>>())
+        };
+        assert!(matches!(of(&[]), Ok(None)));
+        assert!(matches!(of(&["--next", "d"]), Ok(Some(folder)) if folder == *"d"));
+        for wrong in [
+            &["--next"][..],
+            &["d"],
+            &["--next", "d", "e"],
+            &["--nxt", "d"],
+        ] {
+            assert!(matches!(of(wrong), Err(Failure::Usage(_))), "{wrong:?}");
+        }
+    }
 
     #[test]
     fn only_linux_on_two_architectures_is_accepted() {

@@ -20,6 +20,7 @@ slowed by another; what each of them does and asserts is in its file under tests
 fn soak(workspace: &Workspace, arguments: &[String]) -> Result<(), Failure> {
     no_arguments(arguments)?;
     build::build(workspace)?;
+    build::build_next(workspace, &workspace.next_plugins())?;
     say("running the long tests, one at a time");
     let mut command = workspace.cargo(["test", "--release", "--workspace", "--tests"]);
     run(test_environment(workspace, &mut command).args([

@@ -56,6 +56,11 @@ impl Workspace {
         self.target.join("test-plugins")
     }
 
+    /// The folder with the next versions of the shipped components, for tests.
+    pub(crate) fn next_plugins(&self) -> PathBuf {
+        self.target.join("next-plugins")
+    }
+
     /// `path` as a person in the current folder would type it.
     pub(crate) fn short<'path>(&self, path: &'path Path) -> &'path Path {
         shorten(path, &self.current)

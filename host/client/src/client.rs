@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
-use fleet_model::plugin::Plugin;
 use fleet_model::quantity::Span;
 use fleet_model::workload::{Workload, WorkloadSpec};
 use fleet_seam::{Clock, Entropy, SystemClock, SystemEntropy};
@@ -209,23 +208,6 @@ impl Client {
     #[must_use]
     pub fn logs(&self, name: &str, query: LogQuery) -> LogFollow {
         LogFollow::new(self.clone(), workload_path(name, "/logs"), query)
-    }
-
-    /// All plugin files that were found.
-    ///
-    /// # Errors
-    /// As every call.
-    pub async fn plugins(&self) -> Result<Page<Plugin>, ClientError> {
-        self.json(Ask::get("/api/v1/plugins")).await
-    }
-
-    /// One plugin by name.
-    ///
-    /// # Errors
-    /// As every call; `not-found`.
-    pub async fn plugin(&self, name: &str) -> Result<Plugin, ClientError> {
-        self.json(Ask::get(format!("/api/v1/plugins/{}", segment(name))))
-            .await
     }
 
     /// One page of events.

@@ -8,7 +8,8 @@
 //! * **Following survives a restart of the host.** [`EventFollow`] goes on after the last event it
 //!   gave out, [`LogFollow`] after the last line and [`PacketFollow`] after the last packet, without
 //!   loss and without repeat; all back off while nobody answers, and give up after
-//!   [`ClientOptions::patience`]. So does an [`Attachment`] to a program beside a workload.
+//!   [`ClientOptions::patience`]. So do an [`Attachment`] to a program beside a workload, and whoever waits
+//!   for the end of a swap ([`SwapFollow`]).
 //! * **Waiting misses nothing.** [`Client::wait_for`] listens before it looks, so a change between
 //!   the two wakes it.
 //! * **Errors are typed.** What the API answers is the host's own [`fleet_model::Error`]; what never
@@ -31,6 +32,7 @@ mod logs;
 mod ndjson;
 mod packets;
 mod page;
+mod plugins;
 mod ports;
 mod problem;
 mod request;
@@ -38,6 +40,7 @@ mod secrets;
 mod signals;
 mod sse;
 mod stats;
+mod swap;
 mod trial;
 mod wait;
 mod websocket;
@@ -55,8 +58,10 @@ pub use key::{IdempotencyKey, KeyError};
 pub use logs::{LogEntry, LogFollow, LogQuery, LogStream};
 pub use packets::{PacketEntry, PacketFollow, PacketPage};
 pub use page::{Page, WorkloadQuery};
+pub use plugins::{Newcomer, QuarantinedOn, ShownPlugin};
 pub use ports::{Cut, PortConnection};
 pub use secrets::{InUse, Secret};
 pub use signals::SignalSent;
 pub use stats::{AllUsage, MissingNode, StatsFollow, StatsQuery, WorkloadUsage};
+pub use swap::{NewVersion, SwapFollow, SwapStep, SwapWish};
 pub use trial::{Placement, Reason, Trial};

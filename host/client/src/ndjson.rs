@@ -1,8 +1,8 @@
 //! Streams of JSON objects, one a line. An error after the first one is a last line
 //! `{"error": problem}`.
 
-use reqwest::Response;
 use reqwest::header::HeaderMap;
+use reqwest::{RequestBuilder, Response};
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
@@ -11,6 +11,9 @@ use crate::error::ClientError;
 use crate::lines::Lines;
 use crate::problem;
 use crate::request::{Ask, streamed};
+
+/// The media type.
+const KIND: &str = "application/x-ndjson";
 
 /// An open stream.
 #[derive(Debug)]
@@ -22,13 +25,24 @@ pub(crate) struct Objects {
 impl Objects {
     /// Asks for one.
     pub(crate) async fn open(client: &Client, ask: &Ask) -> Result<Self, ClientError> {
-        let response = client
-            .stream(ask, "application/x-ndjson", HeaderMap::new())
-            .await?;
-        Ok(Self {
+        let response = client.stream(ask, KIND, HeaderMap::new()).await?;
+        Ok(Self::over(response))
+    }
+
+    /// Sends a request that is made already and is answered with one.
+    pub(crate) async fn opened(
+        client: &Client,
+        request: RequestBuilder,
+        path: &str,
+    ) -> Result<Self, ClientError> {
+        Ok(Self::over(client.opened(request, path, KIND).await?))
+    }
+
+    fn over(response: Response) -> Self {
+        Self {
             response,
             lines: Lines::default(),
-        })
+        }
     }
 
     /// The next object; `None` at a good end. May be dropped and called again: nothing is lost.

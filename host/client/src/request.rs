@@ -70,6 +70,11 @@ impl Ask {
         Self::new(Method::POST, path, Some(Body::Json(body)))
     }
 
+    /// Something to do, with nothing said about it, or with a body that its sender adds.
+    pub(crate) fn act(path: impl Into<String>) -> Self {
+        Self::new(Method::POST, path, None)
+    }
+
     /// Bytes to keep under a name.
     pub(crate) fn put(path: impl Into<String>, body: Bytes) -> Self {
         Self::new(Method::PUT, path, Some(Body::Bytes(body)))
@@ -190,8 +195,18 @@ impl Client {
         accept: &'static str,
         more: HeaderMap,
     ) -> Result<Response, ClientError> {
-        let request = self.request(ask).header(ACCEPT, accept).headers(more);
-        let response = self.checked(request).await?;
+        let request = self.request(ask).headers(more);
+        self.opened(request, ask.path(), accept).await
+    }
+
+    /// The same for a request that is made already.
+    pub(crate) async fn opened(
+        &self,
+        request: RequestBuilder,
+        path: &str,
+        accept: &'static str,
+    ) -> Result<Response, ClientError> {
+        let response = self.checked(request.header(ACCEPT, accept)).await?;
         let kind = response
             .headers()
             .get("content-type")
@@ -200,7 +215,7 @@ impl Client {
             return Ok(response);
         }
         let problem = format!("{} instead of {accept}", kind.unwrap_or("no content type"));
-        Err(self.foreign(&ask.path, problem))
+        Err(self.foreign(path, problem))
     }
 
     /// Asks for another protocol on the connection; the answer agrees to that.

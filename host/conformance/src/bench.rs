@@ -11,7 +11,10 @@ use fleet_capability::{
 };
 use fleet_model::plugin::{Plugin, PluginState};
 use fleet_model::{Error, Name};
-use fleet_plugin::{CompileCommand, Driver, Drivers, Grants, PluginHost, PluginHostOptions};
+use fleet_plugin::{
+    CompileCommand, Driver, Drivers, Grants, NoHandles, NoPoints, PluginHost, PluginHostOptions,
+    SwapSettings,
+};
 use fleet_seam::{Clock, Entropy};
 use tempfile::TempDir;
 
@@ -142,6 +145,9 @@ impl Bench {
             redactor: Redactor::default(),
             clock: setup.clock.clone(),
             node_name: "conformance".to_owned(),
+            live: Arc::new(NoHandles),
+            swap: SwapSettings::default(),
+            points: Arc::new(NoPoints),
         })?;
         plugins.settled().await;
         Ok(Host { plugins, processes })

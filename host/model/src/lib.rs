@@ -21,6 +21,7 @@ pub mod quantity;
 pub mod signal;
 pub mod spec;
 pub mod stats;
+pub mod swap;
 pub mod workload;
 
 pub use error::{Error, ErrorKind};

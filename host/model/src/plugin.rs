@@ -20,10 +20,20 @@ pub enum PluginState {
     Linked,
     /// It has described itself.
     Probed,
+    /// Knows what is running as well as the one whose place it takes.
+    Adopted,
     /// Serves calls.
     Active,
+    /// Serves those calls that it had begun when another took its place.
+    Draining,
+    /// Serves no more.
+    Retired,
     /// Not used, for the reason given.
     Rejected,
+    /// Served, and the one before it was put back, for the reason given.
+    RolledBack,
+    /// Not taken again until somebody allows it, for the reason given.
+    Quarantined,
 }
 
 impl PluginState {
@@ -36,15 +46,28 @@ impl PluginState {
             Self::Compiled => "compiled",
             Self::Linked => "linked",
             Self::Probed => "probed",
+            Self::Adopted => "adopted",
             Self::Active => "active",
+            Self::Draining => "draining",
+            Self::Retired => "retired",
             Self::Rejected => "rejected",
+            Self::RolledBack => "rolled-back",
+            Self::Quarantined => "quarantined",
         }
     }
 
     /// Whether it will not change by itself any more.
     #[must_use]
     pub fn is_settled(self) -> bool {
-        matches!(self, Self::Active | Self::Rejected)
+        matches!(
+            self,
+            Self::Active
+                | Self::Draining
+                | Self::Retired
+                | Self::Rejected
+                | Self::RolledBack
+                | Self::Quarantined
+        )
     }
 }
 
@@ -71,7 +94,22 @@ impl fmt::Display for PluginKind {
     }
 }
 
-/// One plugin file found in the plugin folder.
+/// What is on its way into the place of an active plugin.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
+pub struct Swapping {
+    /// SHA-256 of its component, in hex, as soon as it was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub digest: Option<String>,
+    /// Its manifest's version, as soon as that was read.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub version: Option<String>,
+    /// How far it came.
+    pub state: PluginState,
+}
+
+/// One plugin: what serves, or what was found in the plugin folder and does not. A newcomer that is
+/// refused stands beside what serves under the same name, with a digest of its own.
 #[derive(Debug, Clone, PartialEq, Serialize, Deserialize)]
 #[cfg_attr(feature = "openapi", derive(utoipa::ToSchema))]
 pub struct Plugin {
@@ -104,6 +142,39 @@ pub struct Plugin {
     /// Capability requests, grants, and what results.
     #[serde(default)]
     pub capabilities: Vec<Capability>,
+    /// Until when it is on probation, in Unix milliseconds; absent when it is not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub probation_until_ms: Option<u64>,
+    /// What is about to take its place.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub swapping: Option<Swapping>,
+    /// What is worth knowing of it, a line each: that its file is gone, say.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub remarks: Vec<String>,
+}
+
+impl Plugin {
+    /// One of which nothing is known but where it was found.
+    #[must_use]
+    pub fn found(name: &str, file: &str, node: &str) -> Self {
+        Self {
+            name: name.to_owned(),
+            kind: None,
+            version: None,
+            digest: None,
+            state: PluginState::Discovered,
+            reason: None,
+            usable: false,
+            file: file.to_owned(),
+            node: node.to_owned(),
+            attributes: std::collections::BTreeMap::new(),
+            config_schema: None,
+            capabilities: Vec::new(),
+            probation_until_ms: None,
+            swapping: None,
+            remarks: Vec::new(),
+        }
+    }
 }
 
 /// One capability of one plugin: what its manifest asks, what the operator grants, what results.

@@ -17,6 +17,7 @@ use crate::effects::Effects;
 use crate::exec::Execs;
 use crate::files::Files;
 use crate::packets::Pump;
+use crate::plugins::Desk;
 use crate::secrets::SecretDesk;
 use crate::state::NodeState;
 use crate::stats::Ledger;
@@ -46,6 +47,7 @@ pub(crate) struct Context {
     pub(crate) execs: Execs,
     pub(crate) hashes: Hashes,
     pub(crate) rooms: Rooms,
+    pub(crate) desk: Desk,
 }
 
 impl Context {

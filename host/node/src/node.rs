@@ -24,12 +24,14 @@ use crate::exec::{self, Execs};
 use crate::files::Files;
 use crate::hub::Hub;
 use crate::packets::Pump;
+use crate::plugins::Desk;
 use crate::readiness::Readiness;
 use crate::reconcile::recover::recover;
 use crate::secrets::SecretDesk;
 use crate::session;
 use crate::state::{Identity, NodeState};
 use crate::stats::{self, Ledger};
+use crate::swaps;
 use crate::sweep::sweep;
 use crate::turns::Turns;
 use crate::workspace::{self, Hashes, Rooms};
@@ -152,6 +154,7 @@ impl Node {
             execs: Execs::default(),
             hashes: Hashes::default(),
             rooms: Rooms::default(),
+            desk: Desk::default(),
         });
         Ok(Self {
             context,
@@ -199,6 +202,7 @@ impl Node {
             disk::watch(&self.context, &hub, &stop),
             stats::watch(&self.context, &stop),
             until(&stop, exec::watch(&self.context)),
+            until(&stop, swaps::watch(&self.context)),
             until(&stop, workspace::sweep::watch(&self.context)),
             until(&stop, self.context.packets.listen()),
         );

@@ -1,6 +1,6 @@
 //! What a node remembers: its identity, its items and what it has done about them, its outbox.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use fleet_model::driver::{Exit, Handle, KillTarget};
 use fleet_model::event::Event;
@@ -21,8 +21,27 @@ state! {
         pub identity: Identity,
         /// Every item it was ever told of, removed ones included.
         pub items: Record,
+        /// The swaps that its controller was told of, by plugin.
+        pub swaps: ToldSwaps,
     }
     logs { outbox: Event }
+}
+
+/// Which swaps of a plugin are in the outbox, or were.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ToldSwaps {
+    /// The plugin.
+    pub plugin: String,
+    /// The ids of their reports, of those that the plugin's history has.
+    pub ids: BTreeSet<u64>,
+}
+
+impl Row for ToldSwaps {
+    type Key = String;
+
+    fn key(&self) -> String {
+        self.plugin.clone()
+    }
 }
 
 /// Who this node is and the newest truth it has seen. There is one.

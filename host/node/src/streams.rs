@@ -18,7 +18,7 @@ use tokio::task::JoinSet;
 
 use crate::context::Context;
 use crate::state::{Record, Stage};
-use crate::{exec, forward, send, signal, stats, workspace};
+use crate::{exec, forward, plugins, send, signal, stats, workspace};
 
 /// Lines of a followed log that go out together at most, in bytes.
 const BURST_BYTES: usize = 512 * 1024;
@@ -80,6 +80,7 @@ async fn answer(context: Arc<Context>, mut pending: Pending) {
             history,
             follow,
         }) => stats::answer(&context, pending, item, history, follow).await,
+        Ok(Request::Plugins { call }) => plugins::answer(&context, pending, call).await,
         Ok(Request::Port {
             item,
             generation,

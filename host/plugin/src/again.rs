@@ -11,7 +11,7 @@ use futures::future::join_all;
 
 use crate::backend::Backend;
 use crate::driver::Driver;
-use crate::host::PluginHost;
+use crate::swap::shared::Shared;
 
 /// How often it is looked who is to be asked: one that cannot work is asked each time.
 const OFTEN: Duration = Duration::from_secs(5);
@@ -20,14 +20,14 @@ const OFTEN: Duration = Duration::from_secs(5);
 const RARELY_MS: u64 = 60_000;
 
 /// Asks for as long as there is a host.
-pub(crate) async fn ask_again(host: Weak<PluginHost>, clock: Arc<dyn Clock>) {
+pub(crate) async fn ask_again(host: Weak<Shared>, clock: Arc<dyn Clock>) {
     let mut due = BTreeMap::new();
     loop {
         clock.sleep(OFTEN).await;
         let Some(host) = host.upgrade() else { return };
         let now_ms = clock.boot_ms();
         let mut asked = Vec::new();
-        for (name, backend) in host.backends().iter() {
+        for (name, backend) in host.backends.load_full().iter() {
             if due.get(name).is_none_or(|due_ms| *due_ms <= now_ms) {
                 asked.push(fingerprint(name.clone(), backend.clone()));
             }

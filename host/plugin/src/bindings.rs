@@ -11,6 +11,7 @@ wasmtime::component::bindgen!({
 
         world widest {
             include fleet:backend/backend-with-everything@0.1.0;
+            import fleet:host/handles@0.1.0;
             import fleet:host/lines@0.1.0;
         }
     ",

@@ -6,7 +6,7 @@
 //! next pause twice as long, an answer ends all of it. So a workload that its plugin cannot bear
 //! takes no time from the others, and what has been mended works again by itself.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use fleet_model::ItemKey;
 
@@ -80,6 +80,11 @@ pub(crate) struct Refusal {
 }
 
 impl Budget {
+    /// The items that failed since their last answer.
+    pub(crate) fn failing(&self) -> BTreeSet<ItemKey> {
+        self.items.keys().cloned().collect()
+    }
+
     /// Whether a call about this item would be made now.
     pub(crate) fn check(&self, item: &ItemKey, now_ms: u64) -> Result<(), Refusal> {
         let Some((row, pause)) = self

@@ -1,7 +1,9 @@
 //! One call: a fresh instance, under limits, with exactly one answer.
 //!
 //! The wall clock is watched from outside the store, so it also ends a call whose guest is parked
-//! in an import. Whatever ends a call, its store is dropped and nothing of it is seen again.
+//! in an import. Whatever ends a call, its store is dropped and nothing of it is seen again. A call
+//! that newer code is to answer ends when what the host has begun for it has ended: so the same op is
+//! never under way twice.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,6 +19,7 @@ use crate::bindings::fleet::common::types as wit;
 use crate::convert::from_guest;
 use crate::engine::HostEngine;
 use crate::failure::{Failed, Failure};
+use crate::gate::Gate;
 use crate::lane::Lane;
 use crate::manifest::Limits;
 use crate::state::{CallState, Scope};
@@ -48,6 +51,13 @@ pub(crate) struct Call {
     pub(crate) op: Option<Op>,
     /// The terms of the workload it makes, if it makes one.
     pub(crate) terms: Option<Terms>,
+}
+
+/// What ended a call.
+enum Ended<T> {
+    Came(T),
+    Late,
+    Cut,
 }
 
 /// One of the places of a plugin's calls, until it is dropped.
@@ -120,6 +130,7 @@ impl Callee {
     pub(crate) async fn driver<T: Send + 'static>(
         &self,
         place: Place,
+        gate: &Gate,
         scope: &Arc<Scope>,
         call: Call,
         work: impl for<'a> FnOnce(
@@ -129,7 +140,7 @@ impl Callee {
         + Send
         + 'static,
     ) -> Result<T, Failure> {
-        self.call(place, scope, call, |store, instance, template| {
+        self.call(place, gate, scope, call, |store, instance, template| {
             Box::pin(async move {
                 let guest = template.driver(&mut *store, &instance)?;
                 work(store, &guest).await
@@ -141,10 +152,11 @@ impl Callee {
     /// Calls any export. The place is given back when the call is over.
     ///
     /// # Errors
-    /// The guest's own, or the typed failure of the call.
+    /// The guest's own, the typed failure of the call, or that newer code is to be asked.
     pub(crate) async fn call<T, W>(
         &self,
         _place: Place,
+        gate: &Gate,
         scope: &Arc<Scope>,
         call: Call,
         work: W,
@@ -160,32 +172,48 @@ impl Callee {
     {
         let verb = call.verb;
         let mut store = self.store(scope, call);
-        let answered = tokio::select! {
+        let deadline = Duration::from_millis(self.limits.deadline_ms);
+        let mut deadline = scope.services.clock.sleep(deadline);
+        let ended = tokio::select! {
             biased;
-            result = self.run(&mut store, work) => Some(result),
-            () = scope.services.clock.sleep(Duration::from_millis(self.limits.deadline_ms)) => None,
+            result = self.run(&mut store, work) => Ended::Came(result),
+            () = &mut deadline => Ended::Late,
+            () = gate.cutting() => Ended::Cut,
         };
-        let state = store.data();
-        state.output.finish();
-        let failed = || Failed {
+        store.data().output.finish();
+        let failed = |store: &Store<CallState>| self.failed(verb, scope, store.data());
+        match ended {
+            Ended::Came(Ok(Ok(answer))) => Ok(answer),
+            Ended::Came(Ok(Err(error))) => {
+                Err(Failure::answered(from_guest::error(scope.intake(), error)))
+            }
+            Ended::Came(Err(error)) => Err(failed(&store).explain(&error)),
+            Ended::Late => Err(failed(&store).too_late()),
+            Ended::Cut => {
+                let (sent, failed) = (store.data().sent.clone(), failed(&store));
+                drop(store);
+                tokio::select! {
+                    biased;
+                    () = sent.ended() => Err(Failure::moved()),
+                    () = &mut deadline => Err(failed.too_late()),
+                }
+            }
+        }
+        .inspect_err(|Failure { error, .. }| {
+            tracing::debug!(plugin = %self.plugin, verb, kind = ?error.kind, code = error.code, "{error}");
+        })
+    }
+
+    /// What is known of a call that failed.
+    fn failed<'a>(&'a self, verb: &'static str, scope: &'a Scope, state: &CallState) -> Failed<'a> {
+        Failed {
             plugin: &self.plugin,
             verb,
             limits: &self.limits,
             memory_refused: state.memory.was_refused(),
             stderr: state.output.stderr_tail(),
             redactor: &scope.services.redactor,
-        };
-        match answered {
-            Some(Ok(Ok(answer))) => Ok(answer),
-            Some(Ok(Err(error))) => {
-                Err(Failure::answered(from_guest::error(scope.intake(), error)))
-            }
-            Some(Err(error)) => Err(failed().explain(&error)),
-            None => Err(failed().too_late()),
         }
-        .inspect_err(|Failure { error, .. }| {
-            tracing::debug!(plugin = %self.plugin, verb, kind = ?error.kind, code = error.code, "{error}");
-        })
     }
 
     fn store(&self, scope: &Arc<Scope>, call: Call) -> Store<CallState> {

@@ -19,6 +19,8 @@ use fleet_model::stats::Usage;
 use fleet_model::{Error, ItemKey, Name, Op};
 use tokio::sync::watch;
 
+use crate::swap::Swaps;
+
 /// One runtime backend. Each call is answered by whatever code is active when it begins; every
 /// call ends within its deadline, with an answer or a typed error.
 #[async_trait]
@@ -167,4 +169,9 @@ pub trait Drivers: Send + Sync + 'static {
 
     /// Changes whenever `plugins` would answer something else.
     fn changes(&self) -> watch::Receiver<u64>;
+
+    /// How one takes another's place, where that can be.
+    fn swaps(&self) -> Option<&dyn Swaps> {
+        None
+    }
 }

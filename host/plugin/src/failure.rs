@@ -28,6 +28,9 @@ pub(crate) enum Blame {
     Nobody,
     /// The host's: the call was not begun.
     Host,
+    /// Nobody's: it took too long while newer code had taken the plugin's place, which is to be asked
+    /// in its stead.
+    Moved,
 }
 
 impl Failure {
@@ -43,6 +46,13 @@ impl Failure {
     /// It broke.
     fn broken(error: Error) -> Self {
         let blame = Blame::Plugin;
+        Self { error, blame }
+    }
+
+    /// Newer code is to be asked.
+    pub(crate) fn moved() -> Self {
+        let blame = Blame::Moved;
+        let error = Error::unavailable("swapped", "newer code of the plugin is to be asked");
         Self { error, blame }
     }
 

@@ -9,13 +9,13 @@ use std::io::Read;
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 
+pub(crate) use fleet_model::swap::MAX_COMPONENT_BYTES;
+use fleet_model::swap::MAX_MANIFEST_BYTES;
 use fleet_model::{Error, Name};
 use rustix::fs::OFlags;
 
-use crate::manifest::{MAX_MANIFEST_BYTES, Manifest};
-
-/// The largest component that is read.
-pub(crate) const MAX_COMPONENT_BYTES: u64 = 64 << 20;
+use crate::manifest::{Manifest, ManifestText};
+use crate::refused::{Code, Refused};
 
 /// One `NAME.wasm`.
 #[derive(Debug)]
@@ -27,7 +27,7 @@ pub(crate) struct Candidate {
     /// The folder nothing may link out of.
     pub(crate) folder: PathBuf,
     /// Its manifest, or why there is none.
-    pub(crate) manifest: Result<Manifest, String>,
+    pub(crate) manifest: Result<ManifestText, Refused>,
 }
 
 impl Candidate {
@@ -49,14 +49,20 @@ impl Candidate {
 
     /// The manifest's name, else the file's stem.
     pub(crate) fn name(&self) -> String {
-        match &self.manifest {
-            Ok(manifest) => manifest.name.to_string(),
-            Err(_) => Path::new(&self.file)
+        match self.manifest_name() {
+            Some(name) => name.to_string(),
+            None => Path::new(&self.file)
                 .file_stem()
                 .unwrap_or_default()
                 .to_string_lossy()
                 .into_owned(),
         }
+    }
+
+    /// The manifest's name, where there is one that can be read.
+    pub(crate) fn manifest_name(&self) -> Option<&Name> {
+        let manifest = self.manifest.as_ref().ok()?;
+        Some(&manifest.manifest.name)
     }
 }
 
@@ -112,19 +118,13 @@ fn is_policy(path: &Path) -> bool {
 pub(crate) fn duplicates(candidates: &[Candidate]) -> BTreeMap<String, String> {
     let mut files: BTreeMap<&Name, Vec<&str>> = BTreeMap::new();
     for candidate in candidates {
-        if let Ok(manifest) = &candidate.manifest {
-            files
-                .entry(&manifest.name)
-                .or_default()
-                .push(&candidate.file);
+        if let Some(name) = candidate.manifest_name() {
+            files.entry(name).or_default().push(&candidate.file);
         }
     }
     let mut reasons = BTreeMap::new();
     for (name, files) in files.into_iter().filter(|(_, files)| files.len() > 1) {
-        let reason = format!(
-            "{} are all named `{name}`: keep one of them",
-            files.join(" and ")
-        );
+        let reason = twins(name, &files);
         reasons.extend(
             files
                 .into_iter()
@@ -134,18 +134,27 @@ pub(crate) fn duplicates(candidates: &[Candidate]) -> BTreeMap<String, String> {
     reasons
 }
 
+/// Why files of one name are refused.
+pub(crate) fn twins(name: &Name, files: &[&str]) -> String {
+    format!(
+        "{} are all named `{name}`: keep one of them",
+        files.join(" and ")
+    )
+}
+
 /// The content of a regular file in `folder`, if it is not larger than `most` bytes.
 ///
 /// # Errors
 /// The reason, for people.
-pub(crate) fn read(folder: &Path, path: &Path, most: u64) -> Result<Vec<u8>, String> {
-    let failed = |error: std::io::Error| format!("cannot be read: {error}");
+pub(crate) fn read(folder: &Path, path: &Path, most: u64) -> Result<Vec<u8>, Refused> {
+    let failed =
+        |error: std::io::Error| Code::Unreadable.because(format!("cannot be read: {error}"));
     let target = path.canonicalize().map_err(failed)?;
     if !target.starts_with(folder) {
-        return Err(format!(
+        return Err(Code::LinkOutOfFolder.because(format!(
             "is a link to {}, outside of the plugin folder",
             target.display()
-        ));
+        )));
     }
     let flags = OFlags::NOFOLLOW | OFlags::NONBLOCK;
     let flags = i32::try_from(flags.bits()).unwrap_or_default();
@@ -167,9 +176,9 @@ pub(crate) fn read(folder: &Path, path: &Path, most: u64) -> Result<Vec<u8>, Str
     }
 }
 
-fn check(metadata: &Metadata, most: u64) -> Result<(), String> {
+fn check(metadata: &Metadata, most: u64) -> Result<(), Refused> {
     if !metadata.is_file() {
-        Err("is not a regular file".to_owned())
+        Err(Code::Unreadable.because("is not a regular file"))
     } else if metadata.len() > most {
         Err(too_large(most))
     } else {
@@ -177,19 +186,21 @@ fn check(metadata: &Metadata, most: u64) -> Result<(), String> {
     }
 }
 
-fn too_large(most: u64) -> String {
+/// It is larger than what is read.
+pub(crate) fn too_large(most: u64) -> Refused {
     let remedy = if most == MAX_COMPONENT_BYTES {
         "build it optimised, and strip what is for a debugger"
     } else {
         "make it smaller"
     };
-    format!(
+    Code::TooLarge.because(format!(
         "is larger than {} KiB, the most that is read: {remedy}",
         most >> 10
-    )
+    ))
 }
 
-fn read_manifest(folder: &Path, component: &Path) -> Result<Manifest, String> {
+fn read_manifest(folder: &Path, component: &Path) -> Result<ManifestText, Refused> {
+    let bad = |message: String| Code::BadManifest.because(message);
     let path = component.with_extension("toml");
     let file = path
         .file_name()
@@ -202,16 +213,16 @@ fn read_manifest(folder: &Path, component: &Path) -> Result<Manifest, String> {
             .unwrap_or_default()
             .to_string_lossy()
             .into_owned();
-        return Err(format!(
+        return Err(bad(format!(
             "has no manifest: write {file} beside it, with {}",
             Manifest::example(&stem)
-        ));
+        )));
     }
     let bytes = read(folder, &path, MAX_MANIFEST_BYTES)
-        .map_err(|reason| format!("its manifest {file} {reason}"))?;
-    let text =
-        String::from_utf8(bytes).map_err(|_| format!("its manifest {file} is not UTF-8 text"))?;
-    Manifest::parse(&file, &text)
+        .map_err(|reason| bad(format!("its manifest {file} {reason}")))?;
+    let text = String::from_utf8(bytes)
+        .map_err(|_| bad(format!("its manifest {file} is not UTF-8 text")))?;
+    ManifestText::parse(&file, text)
 }
 
 #[cfg(test)]

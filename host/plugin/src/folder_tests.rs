@@ -27,7 +27,7 @@ fn only_components_are_candidates_and_each_has_a_name() {
         names,
         [("a.wasm", "a".to_owned()), ("b.wasm", "bee".to_owned())]
     );
-    let reason = seen[0].manifest.as_ref().unwrap_err();
+    let reason = &seen[0].manifest.as_ref().unwrap_err().message;
     assert!(
         reason.contains("write a.toml") && reason.contains("name = \"a\""),
         "{reason}"
@@ -91,7 +91,9 @@ fn what_is_no_small_regular_file_inside_is_refused_before_it_is_read() {
     ] {
         match (read(&root, &root.join(file), MAX_COMPONENT_BYTES), want) {
             (Ok(bytes), Ok(length)) => assert_eq!(bytes.len(), length, "{file}"),
-            (Err(reason), Err(want)) => assert!(reason.contains(want), "{file}: {reason}"),
+            (Err(reason), Err(want)) => {
+                assert!(reason.message.contains(want), "{file}: {reason}");
+            }
             (got, want) => panic!("{file}: {got:?}, wanted {want:?}"),
         }
     }

@@ -1,41 +1,43 @@
 //! The plugin host: a folder of components in, drivers out.
 //!
-//! [`PluginHost::open`] looks at the folder and returns; the files are loaded in the background,
-//! and [`PluginHost::settled`] returns once each is Active or Rejected.
+//! [`PluginHost::open`] looks at the folder and at what is written down of earlier starts and returns;
+//! what is to serve is loaded in the background, and [`PluginHost::settled`] returns once each is
+//! Active or Rejected. From then on the folder is a mailbox ([`crate::swap`]).
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 
-use arc_swap::ArcSwap;
 use fleet_capability::endpoint::Endpoints;
 use fleet_capability::{Processes, Redactor};
-use fleet_model::plugin::{Plugin, PluginState};
+use fleet_model::plugin::Plugin;
 use fleet_model::{Error, Name};
 use fleet_seam::Clock;
-use futures::StreamExt;
 use tokio::sync::watch;
 
 use crate::again::ask_again;
-use crate::backend::Backend;
 use crate::compile::{CompileCommand, Compiler};
 use crate::driver::{Driver, Drivers};
 use crate::engine::HostEngine;
-use crate::folder::{Candidate, duplicates, scan};
+use crate::folder::{Candidate, scan};
+use crate::generation::Count;
 use crate::grants::{Ceiling, Grants};
 use crate::imports;
 use crate::load::{ContentStore, Loader};
 use crate::registry::Registry;
 use crate::state::Services;
-
-/// How many files are loaded at one time; of those, fewer are compiled.
-const LOADING: usize = 4;
+use crate::swap::journal::Journal;
+use crate::swap::mailbox::{Before, Mailbox};
+use crate::swap::shared::Shared;
+use crate::swap::start::discover;
+use crate::swap::{LiveHandles, SwapPoints, SwapSettings, Swaps};
 
 /// What a plugin host is made of.
 pub struct PluginHostOptions {
     /// Where the plugins are: `NAME.wasm` beside `NAME.toml`.
     pub folder: PathBuf,
-    /// The host's data folder: copies and compiled forms are kept in `plugins/` of it.
+    /// The host's data folder: copies, compiled forms and what is written down of swaps are kept in
+    /// `plugins/` of it.
     pub data: PathBuf,
     /// Where compiled forms are kept instead.
     pub cache: Option<PathBuf>,
@@ -60,6 +62,12 @@ pub struct PluginHostOptions {
     pub clock: Arc<dyn Clock>,
     /// This node's name.
     pub node_name: String,
+    /// What plugins have made, which new code must know before it serves.
+    pub live: Arc<dyn LiveHandles>,
+    /// How patient swaps are.
+    pub swap: SwapSettings,
+    /// What goes along with swaps.
+    pub points: Arc<dyn SwapPoints>,
 }
 
 /// What [`PluginHost::verify`] needs.
@@ -78,11 +86,9 @@ pub struct VerifyOptions {
     pub clock: Arc<dyn Clock>,
 }
 
-/// All plugins of a node.
+/// All plugins of a node. What it does in the background ends when it is dropped.
 pub struct PluginHost {
-    loader: Loader,
-    backends: ArcSwap<BTreeMap<Name, Arc<Backend>>>,
-    node_name: String,
+    pub(crate) shared: Arc<Shared>,
 }
 
 impl PluginHost {
@@ -92,7 +98,11 @@ impl PluginHost {
     /// `invalid` (`no-plugin-folder`) or `unavailable` (`no-engine`, `no-plugin-data`): the host
     /// itself cannot work. A bad plugin is no error.
     pub fn open(options: PluginHostOptions) -> Result<Arc<Self>, Error> {
+        let before = Before::look(&options.folder);
         let candidates = scan(&options.folder)?;
+        let no_data = |reason: String| Error::unavailable("no-plugin-data", reason);
+        let journal = Journal::open(options.data.join("plugins/swap")).map_err(no_data)?;
+        let records = journal.read().map_err(no_data)?;
         let services = Services {
             processes: Some(options.processes),
             endpoints: options.endpoints,
@@ -111,26 +121,44 @@ impl PluginHost {
             settings: options.settings,
             compile: options.compile,
         })?;
-        let host = Arc::new(Self {
+        let shared = Arc::new(Shared::new(
             loader,
-            backends: ArcSwap::default(),
-            node_name: options.node_name,
-        });
-        let candidates = host.discover(candidates);
-        tokio::spawn(host.clone().load_all(candidates));
-        tokio::spawn(ask_again(Arc::downgrade(&host), options.clock));
-        Ok(host)
+            journal,
+            options.live,
+            options.swap,
+            options.points,
+            options.node_name,
+        ));
+        tokio::spawn(ask_again(Arc::downgrade(&shared), options.clock));
+        let stock = shared.take_stock(records, candidates);
+        let before = before.of(|file| stock.decided.contains(file));
+        let folder = options.folder;
+        let work = {
+            let shared = shared.clone();
+            async move {
+                shared.load_all(stock).await;
+                Mailbox::new(shared, folder, before).run().await;
+            }
+        };
+        tokio::spawn(work);
+        Ok(Arc::new(Self { shared }))
     }
 
-    /// Returns once every file that was found at the start is Active or Rejected.
+    /// Returns once everything that was to serve at the start is Active or Rejected.
     pub async fn settled(&self) {
-        self.loader.registry.settled().await;
+        self.shared.loader.registry.settled().await;
+    }
+
+    /// How many plugin generations are in memory.
+    #[must_use]
+    pub fn generations(&self) -> usize {
+        self.shared.loader.count.now()
     }
 
     /// How many compiling children were started; a warm cache needs none.
     #[must_use]
     pub fn compilations(&self) -> u64 {
-        self.loader.compiler.started()
+        self.shared.loader.compiler.started()
     }
 
     /// How often a call of a plugin was refused, by plugin and capability. Launchers and secrets
@@ -138,7 +166,8 @@ impl PluginHost {
     /// and `secret *`.
     #[must_use]
     pub fn refusals(&self) -> BTreeMap<(Name, String), u64> {
-        self.loader
+        self.shared
+            .loader
             .services
             .refusals
             .lock()
@@ -186,88 +215,24 @@ impl PluginHost {
             settings: BTreeMap::new(),
             compile: options.compile,
         })?;
-        let host = Self {
-            loader,
-            backends: ArcSwap::default(),
-            node_name: String::new(),
-        };
-        for candidate in host.discover(candidates) {
-            if let Err(reason) = host.loader.probe(&candidate).await {
-                host.loader.reject(&candidate.file, &reason);
+        for candidate in discover(&loader.registry, "", candidates) {
+            if let Err(refused) = loader.probe(&candidate).await {
+                loader.reject(&candidate.file, &refused.message);
             }
         }
-        Ok(host.plugins())
+        Ok(loader.registry.plugins())
     }
+}
 
-    /// Puts all files on the list and refuses those whose name is not theirs alone.
-    fn discover(&self, candidates: Vec<Candidate>) -> Vec<Candidate> {
-        let registry = &self.loader.registry;
-        for candidate in &candidates {
-            registry.discovered(&candidate.file, &candidate.name(), &self.node_name);
-        }
-        let duplicates = duplicates(&candidates);
-        for (file, reason) in &duplicates {
-            registry.rejected(file, reason);
-        }
-        candidates
-            .into_iter()
-            .filter(|candidate| !duplicates.contains_key(&candidate.file))
-            .collect()
-    }
-
-    /// Those in use.
-    pub(crate) fn backends(&self) -> Arc<BTreeMap<Name, Arc<Backend>>> {
-        self.backends.load_full()
-    }
-
-    async fn load_all(self: Arc<Self>, candidates: Vec<Candidate>) {
-        futures::stream::iter(candidates)
-            .for_each_concurrent(LOADING, |candidate| {
-                let host = self.clone();
-                async move {
-                    let file = candidate.file.clone();
-                    let task = tokio::spawn({
-                        let host = host.clone();
-                        async move { host.load(&candidate).await }
-                    });
-                    let reason = match task.await {
-                        Ok(Ok(())) => return,
-                        Ok(Err(reason)) => reason,
-                        Err(error) => format!("a task of the host failed: {error}"),
-                    };
-                    host.loader.reject(&file, &reason);
-                }
-            })
-            .await;
-        self.loader.prune().await;
-    }
-
-    /// Takes a file all the way.
-    async fn load(&self, candidate: &Candidate) -> Result<(), String> {
-        let generation = self.loader.probe(candidate).await?;
-        let name = generation.manifest.name.clone();
-        let registry = self.loader.registry.clone();
-        tracing::debug!(plugin = %name, digest = ?generation.digest, "published");
-        let backend = Arc::new(Backend::new(
-            generation,
-            registry.clone(),
-            candidate.file.clone(),
-        ));
-        // One that cannot tell is active and not usable, with its error as the reason.
-        let _ = backend.fingerprint().await;
-        self.backends.rcu(|backends| {
-            let mut backends = BTreeMap::clone(backends);
-            backends.insert(name.clone(), backend.clone());
-            backends
-        });
-        registry.reached(&candidate.file, PluginState::Active);
-        Ok(())
+impl Drop for PluginHost {
+    fn drop(&mut self) {
+        self.shared.closing.send_replace(true);
     }
 }
 
 impl Drivers for PluginHost {
     fn driver(&self, backend: &Name) -> Result<Arc<dyn Driver>, Error> {
-        let backends = self.backends.load();
+        let backends = self.shared.backends.load();
         if let Some(found) = backends.get(backend) {
             return Ok(found.clone());
         }
@@ -296,11 +261,15 @@ impl Drivers for PluginHost {
     }
 
     fn plugins(&self) -> Vec<Plugin> {
-        self.loader.registry.plugins()
+        self.shared.loader.registry.plugins()
     }
 
     fn changes(&self) -> watch::Receiver<u64> {
-        self.loader.registry.changes()
+        self.shared.loader.registry.changes()
+    }
+
+    fn swaps(&self) -> Option<&dyn Swaps> {
+        Some(self)
     }
 }
 
@@ -340,5 +309,6 @@ fn loader(parts: Parts<'_>) -> Result<Loader, Error> {
         grants_path: parts.grants_path,
         ceiling: parts.ceiling,
         settings: parts.settings,
+        count: Count::default(),
     })
 }

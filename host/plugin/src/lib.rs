@@ -14,6 +14,7 @@
 //! | what a backend tells the conformance kit | [`conformance`] |
 //! | one call and its limits | `call`, `state`, `limits`, `turn`, `lane`, `failure` |
 //! | a plugin that fails again and again | `budget`, `patience` |
+//! | other code in the place of what serves | [`swap`], `gate`, `trial`, `generation` |
 //! | what of a guest's text is seen | `output`, `convert` |
 //! | what a guest can call | `imports` |
 //! | the contract's types against the host's | `bindings`, `convert` |
@@ -32,6 +33,7 @@ pub mod driver;
 mod engine;
 mod failure;
 mod folder;
+mod gate;
 mod generation;
 pub mod grants;
 mod host;
@@ -44,14 +46,18 @@ mod names;
 mod output;
 mod patience;
 mod permission;
+mod refused;
 mod registry;
 mod remedy;
 mod schema;
+mod sent;
 mod settings;
 mod shipped;
 mod state;
+pub mod swap;
 mod template;
 mod terms;
+mod trial;
 mod turn;
 mod world;
 
@@ -66,3 +72,7 @@ pub use manifest::Manifest;
 pub use names::Names;
 pub use remedy::merged;
 pub use shipped::{Usual, default_grants, manifests};
+pub use swap::{
+    Adoption, KillAt, Live, LiveHandles, NoHandles, NoPoints, SwapLimits, SwapOptions, SwapPoint,
+    SwapPoints, SwapRun, SwapSettings, SwapWay, Swaps, Upload,
+};

@@ -11,11 +11,10 @@ use serde_json::{Map, Value};
 use toml::Spanned;
 
 use crate::conformance::Conformance;
+use crate::digest::Digest;
 use crate::document;
 use crate::names::Names;
-
-/// The largest manifest that is read.
-pub(crate) const MAX_MANIFEST_BYTES: u64 = 64 * 1024;
+use crate::refused::{Code, Refused};
 
 /// What a plugin says of itself before any of its code runs.
 #[derive(Debug, Clone, PartialEq)]
@@ -128,6 +127,55 @@ struct LimitsTable {
     cpu_ms: Option<Spanned<u64>>,
     deadline_ms: Option<Spanned<u64>>,
     concurrency: Option<Spanned<u64>>,
+}
+
+/// A manifest with its text, which is what is kept of it: what was written, in one order and without
+/// comments. So the same manifest is known by one digest, however it is written.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) struct ManifestText {
+    pub(crate) manifest: Manifest,
+    pub(crate) text: String,
+    /// Of the text.
+    pub(crate) digest: Digest,
+}
+
+impl ManifestText {
+    /// Reads a manifest; `file` is its name for error messages.
+    ///
+    /// # Errors
+    /// `bad-manifest`.
+    pub(crate) fn parse(file: &str, text: String) -> Result<Self, Refused> {
+        let manifest =
+            Manifest::parse(file, &text).map_err(|message| Code::BadManifest.because(message))?;
+        let plain = plain(&text).filter(|plain| {
+            Manifest::parse(file, plain).is_ok_and(|says_the_same| says_the_same == manifest)
+        });
+        let text = plain.unwrap_or(text);
+        Ok(Self {
+            manifest,
+            digest: Digest::of(text.as_bytes()),
+            text,
+        })
+    }
+}
+
+/// The same document without comments, its keys in the order of their names, written in one way.
+fn plain(text: &str) -> Option<String> {
+    let table: toml::Table = toml::from_str(text).ok()?;
+    toml::to_string(&sorted(toml::Value::Table(table))).ok()
+}
+
+fn sorted(value: toml::Value) -> toml::Value {
+    match value {
+        toml::Value::Table(table) => {
+            let mut entries: Vec<(String, toml::Value)> = table.into_iter().collect();
+            entries.sort_by(|(one, _), (other, _)| one.cmp(other));
+            let entries = entries.into_iter().map(|(key, value)| (key, sorted(value)));
+            toml::Value::Table(entries.collect())
+        }
+        toml::Value::Array(values) => values.into_iter().map(sorted).collect::<Vec<_>>().into(),
+        plain => plain,
+    }
 }
 
 impl Manifest {
@@ -245,6 +293,35 @@ command = ["true"]
         assert_eq!(manifest.settings["depth"], 3);
         assert_eq!(manifest.settings_schema.unwrap()["type"], "object");
         assert_eq!(manifest.conformance.workload.len(), 1);
+    }
+
+    #[test]
+    fn a_manifest_has_one_digest_however_it_is_written() {
+        let known = ManifestText::parse("native.toml", FULL.to_owned()).unwrap();
+        let again = ManifestText::parse("native.toml", known.text.clone()).unwrap();
+        assert_eq!((&again.text, again.digest), (&known.text, known.digest));
+        for (from, to) in [
+            ("depth = 3", "depth = 3 # deep"),
+            ("depth = 3", "# deep\n\n  depth  =  0x3"),
+            ("log = true\nclock = true", "clock = true\nlog = true"),
+            ("[settings]\ndepth = 3\n", ""),
+            (
+                "process = { launchers = [\"dev\"] }",
+                "process.launchers = [\n'dev',\n]",
+            ),
+        ] {
+            let mut text = FULL.replace(from, to);
+            assert_ne!(text, FULL, "{from}");
+            if to.is_empty() {
+                text.push_str(from);
+            }
+            let written = ManifestText::parse("native.toml", text).unwrap();
+            assert_eq!(written.digest, known.digest, "{to}");
+            assert_eq!(written.manifest, known.manifest);
+        }
+        let other = FULL.replace("depth = 3", "depth = 4");
+        let other = ManifestText::parse("native.toml", other).unwrap();
+        assert_ne!(other.digest, known.digest);
     }
 
     #[test]

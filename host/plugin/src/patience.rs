@@ -1,6 +1,7 @@
 //! The failure budget of one plugin, as its calls meet it: asked before a call waits for a place,
 //! taken when it has one, settled when it ends, also when its caller goes away.
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use fleet_model::{Error, ErrorKind, ItemKey, Name};
@@ -62,6 +63,16 @@ impl Patience {
         })
     }
 
+    /// The items that the plugin has failed since its last answer for them.
+    pub(crate) fn failing(&self) -> BTreeSet<ItemKey> {
+        self.lock().failing()
+    }
+
+    /// Other code has taken the plugin's place: what failed before says nothing any more.
+    pub(crate) fn forget(&self) {
+        *self.lock() = Budget::default();
+    }
+
     fn refused(&self, item: &ItemKey, refusal: Refusal) -> Error {
         let Refusal {
             failures,
@@ -94,7 +105,7 @@ impl Attempt<'_> {
             Err(Failure { error, blame }) => match blame {
                 Blame::Plugin => Outcome::Failed(text(error.message.clone(), MAX_LAST)),
                 Blame::Nobody => Outcome::Answered,
-                Blame::Host => Outcome::Nothing,
+                Blame::Host | Blame::Moved => Outcome::Nothing,
             },
         };
     }
@@ -159,5 +170,23 @@ mod tests {
         drop(trial);
         patience.begin(&item).unwrap().ended(&failed(Blame::Nobody));
         patience.check(&item).unwrap();
+    }
+
+    #[test]
+    fn other_code_begins_with_a_clean_slate() {
+        let patience = Patience::new("mock".parse().unwrap(), Arc::new(SimClock::new(0)));
+        let item = ItemKey::workload(WorkloadId::new(1, 1));
+        for _ in 0..crate::budget::IN_A_ROW {
+            patience.begin(&item).unwrap().ended(&failed(Blame::Plugin));
+        }
+        assert!(patience.check(&item).is_err());
+        assert_eq!(patience.failing(), BTreeSet::from([item.clone()]));
+        // What the old code began may end later.
+        let other = ItemKey::workload(WorkloadId::new(1, 2));
+        let late = patience.begin(&other).unwrap();
+        patience.forget();
+        late.ended(&failed(Blame::Moved));
+        patience.check(&item).unwrap();
+        assert_eq!(patience.failing(), BTreeSet::new());
     }
 }

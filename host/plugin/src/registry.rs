@@ -1,4 +1,7 @@
-//! Every plugin file that was found, how far it came, and why: what `plugin ls` shows.
+//! Every plugin that serves or was found, how far it came, and why: what `plugin ls` shows.
+//!
+//! A file has one row for what serves from it, or would, a second one while a newcomer in it is
+//! refused, and one for each that is not taken again until somebody allows it.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,16 +11,27 @@ use fleet_model::driver::Fingerprint;
 use fleet_model::plugin::{Plugin, PluginState};
 use tokio::sync::watch;
 
-/// The files by their names, and a counter that rises with every change.
+/// The rows by their files, and a counter that rises with every change.
 pub(crate) struct Registry {
-    files: Mutex<BTreeMap<String, Plugin>>,
+    rows: Mutex<BTreeMap<(String, Place), Plugin>>,
     changes: watch::Sender<u64>,
+}
+
+/// Which of a file's rows.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+enum Place {
+    /// What serves, or would if it could.
+    First,
+    /// What may not take its place.
+    Newcomer,
+    /// What may not take it any more, one of several.
+    Banned(usize),
 }
 
 impl Registry {
     pub(crate) fn new() -> Self {
         Self {
-            files: Mutex::default(),
+            rows: Mutex::default(),
             changes: watch::Sender::new(0),
         }
     }
@@ -34,45 +48,26 @@ impl Registry {
 
     /// A file was seen. `name` is the best that is known of it.
     pub(crate) fn discovered(&self, file: &str, name: &str, node: &str) {
-        let plugin = Plugin {
-            name: name.to_owned(),
-            kind: None,
-            version: None,
-            digest: None,
-            state: PluginState::Discovered,
-            reason: None,
-            usable: false,
-            file: file.to_owned(),
-            node: node.to_owned(),
-            attributes: BTreeMap::new(),
-            config_schema: None,
-            capabilities: Vec::new(),
-        };
-        self.lock().insert(file.to_owned(), plugin);
+        let plugin = Plugin::found(name, file, node);
+        self.lock().insert((file.to_owned(), Place::First), plugin);
         self.changed();
     }
 
     /// Changes what is known of a file.
     pub(crate) fn update(&self, file: &str, change: impl FnOnce(&mut Plugin)) {
-        let mut files = self.lock();
-        let Some(plugin) = files.get_mut(file) else {
+        let mut rows = self.lock();
+        let Some(plugin) = rows.get_mut(&(file.to_owned(), Place::First)) else {
             return;
         };
         let before = plugin.clone();
         change(plugin);
         let after = (*plugin != before).then(|| plugin.clone());
-        drop(files);
+        drop(rows);
         let Some(after) = after else { return };
         if after.state != before.state {
-            let reason = after.reason.as_deref().unwrap_or_default();
-            tracing::info!(plugin = %after.name, file, state = %after.state, reason, "plugin");
+            log(&after);
         }
         self.changed();
-    }
-
-    /// A file came one step further.
-    pub(crate) fn reached(&self, file: &str, state: PluginState) {
-        self.update(file, |plugin| plugin.state = state);
     }
 
     /// A file is not used.
@@ -84,22 +79,71 @@ impl Registry {
         });
     }
 
-    /// What a backend found out about its machine.
-    pub(crate) fn fingerprint(&self, file: &str, answer: &Result<Fingerprint, Error>) {
-        self.update(file, |plugin| match answer {
-            Ok(found) => {
-                plugin.usable = found.unusable.is_none();
-                plugin.reason.clone_from(&found.unusable);
-                plugin.attributes.extend(found.attributes.clone());
-            }
-            Err(error) => {
-                plugin.usable = false;
-                plugin.reason = Some(error.to_string());
-            }
-        });
+    /// What is in this file may not take the place of what serves; or nothing is refused there any
+    /// more.
+    pub(crate) fn newcomer(&self, file: &str, refused: Option<Plugin>) {
+        let key = (file.to_owned(), Place::Newcomer);
+        let mut rows = self.lock();
+        let before = match &refused {
+            Some(plugin) => rows.insert(key, plugin.clone()),
+            None => rows.remove(&key),
+        };
+        drop(rows);
+        if before == refused {
+            return;
+        }
+        if let Some(plugin) = &refused {
+            log(plugin);
+        }
+        self.changed();
     }
 
-    /// Returns once every file is active or rejected.
+    /// These are not taken again, and no others.
+    pub(crate) fn banned(&self, file: &str, banned: Vec<Plugin>) {
+        let mut rows = self.lock();
+        let before = rows.clone();
+        rows.retain(|(other, place), _| other != file || !matches!(place, Place::Banned(_)));
+        for (number, plugin) in banned.into_iter().enumerate() {
+            rows.insert((file.to_owned(), Place::Banned(number)), plugin);
+        }
+        let is_changed = *rows != before;
+        drop(rows);
+        if is_changed {
+            self.changed();
+        }
+    }
+
+    /// Nothing is to be told of this file any more.
+    pub(crate) fn forget(&self, file: &str) {
+        let mut rows = self.lock();
+        let before = rows.len();
+        rows.retain(|(other, _), _| other != file);
+        let is_changed = rows.len() < before;
+        drop(rows);
+        if is_changed {
+            self.changed();
+        }
+    }
+
+    /// What served from one file serves from another.
+    pub(crate) fn renamed(&self, from: &str, to: &str) {
+        let mut rows = self.lock();
+        let Some(mut plugin) = rows.remove(&(from.to_owned(), Place::First)) else {
+            return;
+        };
+        rows.retain(|(file, _), _| file != from && file != to);
+        to.clone_into(&mut plugin.file);
+        rows.insert((to.to_owned(), Place::First), plugin);
+        drop(rows);
+        self.changed();
+    }
+
+    /// What a backend found out about its machine.
+    pub(crate) fn fingerprint(&self, file: &str, answer: &Result<Fingerprint, Error>) {
+        self.update(file, |plugin| found_out(plugin, answer));
+    }
+
+    /// Returns once every file is in use or refused.
     pub(crate) async fn settled(&self) {
         let mut changes = self.changes();
         loop {
@@ -117,9 +161,29 @@ impl Registry {
         self.changes.send_modify(|count| *count += 1);
     }
 
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Plugin>> {
-        self.files.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<(String, Place), Plugin>> {
+        self.rows.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// What a backend found out about its machine, as its row has it.
+pub(crate) fn found_out(plugin: &mut Plugin, answer: &Result<Fingerprint, Error>) {
+    match answer {
+        Ok(found) => {
+            plugin.usable = found.unusable.is_none();
+            plugin.reason.clone_from(&found.unusable);
+            plugin.attributes.extend(found.attributes.clone());
+        }
+        Err(error) => {
+            plugin.usable = false;
+            plugin.reason = Some(error.to_string());
+        }
+    }
+}
+
+fn log(plugin: &Plugin) {
+    let reason = plugin.reason.as_deref().unwrap_or_default();
+    tracing::info!(plugin = %plugin.name, file = plugin.file, state = %plugin.state, reason, "plugin");
 }
 
 #[cfg(test)]
@@ -139,7 +203,7 @@ mod tests {
         registry.rejected("a.wasm", "no");
         tokio::task::yield_now().await;
         assert!(!waiting.is_finished());
-        registry.reached("b.wasm", PluginState::Active);
+        registry.update("b.wasm", |plugin| plugin.state = PluginState::Active);
         waiting.await.unwrap();
         assert_eq!(registry.plugins()[0].reason.as_deref(), Some("no"));
     }
@@ -151,9 +215,37 @@ mod tests {
         let mut changes = registry.changes();
         changes.mark_unchanged();
         registry.update("a.wasm", |_| ());
+        registry.newcomer("a.wasm", None);
         assert!(!changes.has_changed().unwrap());
         registry.fingerprint("a.wasm", &Err(Error::unavailable("x", "no engine")));
         assert!(changes.has_changed().unwrap());
         assert_eq!(registry.plugins()[0].reason.as_deref(), Some("no engine"));
+    }
+
+    #[test]
+    fn a_refused_newcomer_stands_beside_what_serves() {
+        let registry = Registry::new();
+        registry.discovered("a.wasm", "a", "n");
+        registry.update("a.wasm", |plugin| plugin.state = PluginState::Active);
+        let refused = Plugin {
+            state: PluginState::Rejected,
+            ..Plugin::found("a", "a.wasm", "n")
+        };
+        registry.newcomer("a.wasm", Some(refused));
+        let states: Vec<_> = registry.plugins().iter().map(|row| row.state).collect();
+        assert_eq!(states, [PluginState::Active, PluginState::Rejected]);
+        let banned = Plugin {
+            state: PluginState::Quarantined,
+            ..Plugin::found("a", "a.wasm", "n")
+        };
+        registry.banned("a.wasm", vec![banned.clone(), banned]);
+        assert_eq!(registry.plugins().len(), 4);
+        registry.banned("a.wasm", Vec::new());
+        assert_eq!(registry.plugins().len(), 2);
+        registry.renamed("a.wasm", "b.wasm");
+        let files: Vec<_> = registry.plugins().into_iter().map(|row| row.file).collect();
+        assert_eq!(files, ["b.wasm"]);
+        registry.forget("b.wasm");
+        assert!(registry.plugins().is_empty());
     }
 }

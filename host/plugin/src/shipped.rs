@@ -20,7 +20,7 @@ use crate::manifest::Manifest;
 pub fn manifests(folder: &Path) -> Result<Vec<Manifest>, Error> {
     Ok(scan(folder)?
         .into_iter()
-        .filter_map(|candidate| candidate.manifest.ok())
+        .filter_map(|candidate| Some(candidate.manifest.ok()?.manifest))
         .collect())
 }
 

@@ -18,6 +18,7 @@ use crate::limits::{Cpu, Memory};
 use crate::manifest::Limits;
 use crate::output::{Channel, Output};
 use crate::permission::{Need, Permissions};
+use crate::sent::Sent;
 use crate::terms::Terms;
 use crate::turn::Turns;
 
@@ -55,6 +56,18 @@ pub(crate) struct Scope {
     pub(crate) services: Arc<Services>,
     /// A place for each thing the host does for it.
     pub(crate) host_work: Arc<Semaphore>,
+    access: Access,
+    /// The handle schema it is to write, where that is not for it to say.
+    write_schema: Arc<Mutex<Option<u32>>>,
+}
+
+/// Whether calls may change anything.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Access {
+    /// As far as they are permitted.
+    Full,
+    /// Not at all, whatever they are permitted.
+    ReadOnly,
 }
 
 impl Scope {
@@ -72,7 +85,39 @@ impl Scope {
             settings: settings.into(),
             services,
             host_work: Arc::new(Semaphore::new(MAX_HOST_WORK)),
+            access: Access::Full,
+            write_schema: Arc::default(),
         }
+    }
+
+    /// The same for calls that may only look: those of code that does not serve yet.
+    pub(crate) fn read_only(&self) -> Arc<Self> {
+        Arc::new(Self {
+            plugin: self.plugin.clone(),
+            permissions: self.permissions.clone(),
+            targets: self.targets.clone(),
+            settings: self.settings.clone(),
+            services: self.services.clone(),
+            host_work: self.host_work.clone(),
+            access: Access::ReadOnly,
+            write_schema: self.write_schema.clone(),
+        })
+    }
+
+    /// The handle schema it is to write; its own where there is none.
+    pub(crate) fn write_schema(&self) -> Option<u32> {
+        *self
+            .write_schema
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// From now on it is to write this handle schema, or its own.
+    pub(crate) fn set_write_schema(&self, schema: Option<u32>) {
+        *self
+            .write_schema
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner) = schema;
     }
 
     /// Whether the plugin may do something. A refusal is counted.
@@ -122,6 +167,8 @@ pub(crate) struct CallState {
     pub(crate) terms: Option<Terms>,
     /// How many bytes of lines this call may still bring.
     pub(crate) lines_left: usize,
+    /// What the host is doing for this call.
+    pub(crate) sent: Sent,
     /// What was refused in this call, so that one audit line is written for each, not a thousand.
     refused: BTreeSet<Need>,
 }
@@ -152,6 +199,7 @@ impl CallState {
             op: None,
             terms: None,
             lines_left: MAX_BYTES_PER_CALL,
+            sent: Sent::default(),
             refused: BTreeSet::new(),
         }
     }
@@ -185,7 +233,14 @@ impl CallState {
     ///
     /// # Errors
     /// `denied` (`foreign-op`): an effect is done under the op it was asked for, or not at all.
+    /// `denied` (`read-only`): none is done.
     pub(crate) fn op(&self, id: &str) -> Result<Op, Error> {
+        if self.scope.access == Access::ReadOnly {
+            return Err(Error::denied(
+                "read-only",
+                "this call may only look: its code does not serve yet",
+            ));
+        }
         match &self.op {
             Some(op) if op.to_string() == id => Ok(op.clone()),
             Some(op) => Err(Error::denied(
@@ -263,6 +318,27 @@ mod tests {
                 (ErrorKind::Denied, "foreign-op")
             );
         }
+    }
+
+    #[test]
+    fn a_call_that_may_only_look_has_no_effect_under_any_op() {
+        let op = Op {
+            item: ItemKey::workload(WorkloadId::new(1, 2)),
+            generation: Generation(3),
+            attempt: Attempt(1),
+            verb: Verb::Start,
+            call: String::new(),
+        };
+        let mut state = CallState::bare(Some(op.clone()));
+        state.op(&op.to_string()).unwrap();
+        state.scope.set_write_schema(Some(7));
+        state.scope = state.scope.read_only();
+        let error = state.op(&op.to_string()).unwrap_err();
+        assert_eq!(
+            (error.kind, error.code.as_str()),
+            (ErrorKind::Denied, "read-only")
+        );
+        assert_eq!(state.scope.write_schema(), Some(7));
     }
 
     #[test]

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 
+use fleet_model::driver::Fingerprint;
 use wasmtime::component::{Component, Instance, InstancePre, Linker};
 use wasmtime::{AsContextMut, Store};
 
@@ -93,6 +94,12 @@ impl Template {
             .into_iter()
             .map(|(name, is_there)| (name.to_owned(), is_there.to_string()))
             .collect()
+    }
+
+    /// Takes out of what it said of its machine what is not for it to say.
+    pub(crate) fn keep_own_facts(&self, found: &mut Fingerprint) {
+        let fixed = self.offers();
+        found.attributes.retain(|name, _| !fixed.contains_key(name));
     }
 
     pub(crate) async fn instantiate(

@@ -23,7 +23,7 @@ const OFFERED: &[(&str, &[&str], &str)] = &[
     (
         "fleet:host",
         &[
-            "clock", "config", "endpoint", "lines", "log", "process", "sources",
+            "clock", "config", "endpoint", "handles", "lines", "log", "process", "sources",
         ],
         "0.1.0",
     ),
@@ -187,7 +187,7 @@ mod tests {
                 "fleet:host/secret@0.1.0",
                 &[
                     "fleet:host/secret@0.1.0",
-                    "clock, config, endpoint, lines, log",
+                    "clock, config, endpoint, handles, lines, log",
                     "0.1.0",
                 ],
             ),

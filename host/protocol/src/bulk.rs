@@ -23,6 +23,7 @@ use tokio_util::compat::TokioAsyncReadCompatExt;
 use crate::file::FileCall;
 use crate::pingless::Pingless;
 use crate::places::{MAX_STREAMS, MOST_ANSWERED, MOST_OPENED, Place, Placed, Places};
+use crate::plugin::PluginCall;
 use crate::transport::Bytes;
 
 /// The largest frame of a stream, in bytes: the largest command, 1 MiB, fits in base64.
@@ -101,6 +102,12 @@ pub enum Request {
         /// Go on with every new look.
         #[serde(default)]
         follow: bool,
+    },
+    /// Plugins of the node: see [`crate::plugin`].
+    Plugins {
+        /// What about them.
+        #[serde(flatten)]
+        call: PluginCall,
     },
     /// A connection to a port of a workload. Frames of bytes both ways; an empty one ends its
     /// direction.

@@ -8,7 +8,8 @@
 //!
 //! * [`message`] says what is said, [`version`] who understands whom.
 //! * [`link`] frames control messages, [`bulk`] multiplexes streams. On streams run [`log`] lines, what
-//!   is said to a program one is attached to ([`exec`]), [files](crate::file), and the bytes of [`port`]s.
+//!   is said to a program one is attached to ([`exec`]), [files](crate::file), components for [plugins](plugin), and
+//!   the bytes of [`port`]s.
 
 pub mod bulk;
 pub mod exec;
@@ -18,6 +19,7 @@ pub mod log;
 pub mod message;
 mod pingless;
 mod places;
+pub mod plugin;
 pub mod port;
 pub mod transport;
 pub mod version;

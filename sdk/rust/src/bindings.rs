@@ -21,6 +21,7 @@ wit_bindgen::generate!({
 
         world backend {
             include fleet:backend/backend-with-logs@0.1.0;
+            import fleet:host/handles@0.1.0;
             import fleet:host/lines@0.1.0;
         }
     ",

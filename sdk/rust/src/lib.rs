@@ -6,8 +6,8 @@
 //! * [`driver`] and [`logs`] hold the traits a backend implements. [`exec`], [`input`], [`signals`] and
 //!   [`stats`] are those it may implement beside them; [`export!`] makes a type that implements them
 //!   the component's face.
-//! * [`clock`], [`config`], [`endpoint`], [`lines`], [`log`] and [`process`] are what the host offers. A
-//!   component imports only those it calls.
+//! * [`clock`], [`config`], [`endpoint`], [`handles`], [`lines`], [`log`] and [`process`] are what the
+//!   host offers. A component imports only those it calls.
 //! * [`Error`], [`Handle`] and [`driver::Workload`] have the few functions nearly every plugin
 //!   needs: an error by its kind, state and `[config]` as typed values.
 //!
@@ -27,11 +27,25 @@ mod workload;
 pub use bindings::exports::fleet::backend::{driver, logs};
 pub use bindings::fleet::common::types::{Attributes, Error, ErrorKind, Handle, Op, Page};
 pub use bindings::fleet::host::sources::Source;
-pub use bindings::fleet::host::{clock, config, endpoint, lines, log, process};
+pub use bindings::fleet::host::{clock, config, endpoint, handles, lines, log, process};
 pub use bindings::optional::exec::exports::fleet::backend::exec;
 pub use bindings::optional::input::exports::fleet::backend::input;
 pub use bindings::optional::signals::exports::fleet::backend::signals;
 pub use bindings::optional::stats::exports::fleet::backend::stats;
+
+/// The version that `describe` tells: the crate's own, and after it what the variable
+/// `FLEET_PLUGIN_STAMP` held at build time, if it was set. Two builds with different stamps are two
+/// components that do the same, which is how an upgrade is tried.
+#[macro_export]
+macro_rules! version {
+    () => {
+        [
+            env!("CARGO_PKG_VERSION"),
+            option_env!("FLEET_PLUGIN_STAMP").unwrap_or_default(),
+        ]
+        .concat()
+    };
+}
 
 /// Makes a type the face of the component: once per crate.
 ///

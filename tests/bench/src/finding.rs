@@ -48,6 +48,11 @@ pub(crate) enum Goal {
         /// How many.
         at_most: f64,
     },
+    /// At most so much more than the floor, in the finding's unit.
+    AddsToFloor {
+        /// How much.
+        at_most: f64,
+    },
     /// At most so many times another series of the same run.
     TimesSeries {
         /// Its name.

@@ -11,6 +11,7 @@
 //! | [`subject`] | the product: the plugin host in this process, the real binary beside it |
 //! | [`floor`] | the least that would do the same |
 //! | [`peers`] | other programs: found, started, asked |
+//! | [`load`] | many callers at a fixed rate |
 //! | [`rounds`], [`statistics`] | interleaving, medians, ratios |
 //! | [`finding`], [`verdict`], [`report`] | what was found, whether it meets its goal, how it is written down |
 #![expect(
@@ -22,6 +23,7 @@
 mod benchmarks;
 mod finding;
 mod floor;
+mod load;
 mod machine;
 mod options;
 mod peers;

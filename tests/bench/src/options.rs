@@ -31,6 +31,9 @@ pub(crate) struct Options {
     /// The folder of the shipped plugins
     #[arg(long, value_name = "DIR", default_value = "target/plugins")]
     pub(crate) plugins: PathBuf,
+    /// The folder of the next versions of the shipped plugins
+    #[arg(long, value_name = "DIR", default_value = "target/next-plugins")]
+    pub(crate) next: PathBuf,
     /// The gRPC peer's program
     #[arg(
         long,

@@ -33,6 +33,27 @@ impl Samples {
         })
     }
 
+    /// How much more than the other's value each of these is, round by round. Rounds that only one of them
+    /// has are left out.
+    #[must_use]
+    pub(crate) fn minus(&self, other: &Self) -> Self {
+        let pairs = self.0.iter().zip(&other.0);
+        Self(pairs.map(|(own, other)| own - other).collect())
+    }
+
+    /// The value that all but so large a part of these are at most: 0.01 is the 99th percentile. Nothing
+    /// where nothing was measured.
+    #[must_use]
+    pub(crate) fn all_but(&self, part: f64) -> Option<f64> {
+        let mut sorted = self.0.clone();
+        sorted.sort_by(f64::total_cmp);
+        let mut rest = sorted.len();
+        while rest > 1 && (sorted.len() - rest + 1) as f64 <= part * sorted.len() as f64 {
+            rest -= 1;
+        }
+        sorted.get(rest.checked_sub(1)?).copied()
+    }
+
     /// How many times the other's value each of these is, round by round. Rounds that only one of
     /// them has, and rounds in which the other took nothing, are left out.
     #[must_use]
@@ -73,6 +94,22 @@ mod tests {
             Samples(vec![5.0, 10.0, 6.0]),
         );
         assert_eq!(ours.times(&floor), Samples(vec![2.0, 2.0, 2.0]));
+    }
+
+    #[test]
+    fn a_percentile_leaves_out_the_largest_part_and_never_all() {
+        let hundred = Samples((1..=100).map(f64::from).collect());
+        for (part, expected) in [(0.0, 100.0), (0.01, 99.0), (0.5, 50.0), (1.0, 1.0)] {
+            assert_eq!(hundred.all_but(part), Some(expected), "{part}");
+        }
+        assert_eq!(Samples(vec![7.0]).all_but(0.01), Some(7.0));
+        assert_eq!(Samples(Vec::new()).all_but(0.01), None);
+    }
+
+    #[test]
+    fn differences_are_taken_within_a_round() {
+        let (ours, floor) = (Samples(vec![3.0, 5.0]), Samples(vec![1.0, 5.0, 9.0]));
+        assert_eq!(ours.minus(&floor), Samples(vec![2.0, 0.0]));
     }
 
     #[test]

@@ -19,6 +19,11 @@ pub(crate) enum Verdict {
 pub(crate) fn judge(goal: &Goal, finding: &Finding) -> Verdict {
     match goal {
         Goal::TimesFloor { at_most } => at_most_times(finding, finding.floor(), *at_most),
+        Goal::AddsToFloor { at_most } => finding
+            .ours()
+            .zip(finding.floor())
+            .and_then(|(ours, floor)| ours.samples.minus(&floor.samples).summary())
+            .map_or(Verdict::NotMeasured, |summary| limited(summary, *at_most)),
         Goal::TimesSeries { series, at_most } => {
             at_most_times(finding, finding.named(series), *at_most)
         }
@@ -116,6 +121,8 @@ mod tests {
         for (goal, expected) in [
             (Goal::TimesFloor { at_most: 2.0 }, ("met", 2.0)),
             (Goal::TimesFloor { at_most: 1.0 }, ("missed", 2.0)),
+            (Goal::AddsToFloor { at_most: 1.0 }, ("met", 1.0)),
+            (Goal::AddsToFloor { at_most: 0.5 }, ("missed", 2.0)),
             (Goal::AtMost { value: 2.0 }, ("met", 2.0)),
             (Goal::AtMost { value: 0.5 }, ("missed", 4.0)),
             (times("before", 0.5), ("met", 0.5)),

@@ -68,6 +68,20 @@ pub fn plugins() -> PathBuf {
     std::env::var_os("FLEET_PLUGINS_DIR").map_or_else(|| target().join("plugins"), PathBuf::from)
 }
 
+/// The next versions of the plugins under test: other components that do the same.
+#[must_use]
+pub fn next_plugins() -> PathBuf {
+    let folder = std::env::var_os("FLEET_NEXT_PLUGINS_DIR")
+        .map_or_else(|| target().join("next-plugins"), PathBuf::from);
+    assert!(
+        folder.is_dir(),
+        "{} is missing; `cargo xtask build --next {}` makes it",
+        folder.display(),
+        folder.display()
+    );
+    folder
+}
+
 fn target() -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(
         || Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target"),
@@ -169,6 +183,11 @@ impl Host {
         wait_for("/ready", 60, || {
             self.get("/ready").filter(|(status, _)| *status == 200)
         });
+    }
+
+    /// Changes how it is started from now on.
+    pub fn change(&mut self, change: impl FnOnce(&mut HostOptions)) {
+        change(&mut self.options);
     }
 
     /// What it printed.

@@ -18,6 +18,6 @@ mod process;
 mod pty;
 
 pub use disk::on_disk;
-pub use host::{Host, HostOptions, Ran, binary, compile_cache, http_get, plugins};
+pub use host::{Host, HostOptions, Ran, binary, compile_cache, http_get, next_plugins, plugins};
 pub use process::{find_processes, is_alive, wait_for};
 pub use pty::Pty;

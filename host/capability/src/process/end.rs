@@ -14,6 +14,7 @@ use super::evidence::{ClaimSeen, Evidence};
 use super::exec::over::{self, Shims};
 use super::exec::slot::ExecSlot;
 use super::record::{Claim, RequestRecord, Started};
+use super::signalled::Delivery;
 use super::slot::Slot;
 use super::tree;
 use crate::boot::{ProcessStat, is_same_process};
@@ -45,15 +46,17 @@ pub(crate) fn kill(
     Ok(())
 }
 
-/// Sends a signal to the program's process group, if it still runs.
-pub(crate) fn signal(slot: &Slot, signal: Signal) -> io::Result<()> {
+/// Sends a signal to the program's process group, if it runs.
+pub(crate) fn signal(slot: &Slot, signal: Signal) -> io::Result<Delivery> {
     let evidence = slot.evidence()?;
     match evidence
         .started()
         .and_then(|started| started.program.live_pid())
     {
-        Some(program) => Ok(signal_group(program, signal)?),
-        None => Ok(()),
+        Some(program) => signal_group(program, signal)
+            .map(|()| Delivery::Sent)
+            .map_err(io::Error::from),
+        None => Ok(Delivery::NobodyThere),
     }
 }
 

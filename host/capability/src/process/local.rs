@@ -1,7 +1,8 @@
 //! Processes of this machine.
 //!
 //! Holds no state of its own: every answer is read from the slots and the kernel, so a host that
-//! starts again, or a second one by mistake, gives the same answers.
+//! starts again, or a second one by mistake, gives the same answers. Only which signals were sent is
+//! known to nobody else (`signalled.rs`).
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::{Path, PathBuf};
@@ -23,6 +24,7 @@ use super::launcher::Launcher;
 use super::owned::{self, Own, Told};
 use super::reference::Reference;
 use super::shim::message::{Answer, Order};
+use super::signalled::{Book, Sent};
 use super::slot::Slot;
 pub use super::start::ShimCommand;
 use super::stray::Strays;
@@ -77,6 +79,8 @@ pub(super) struct Inner {
     isolation: Isolation,
     log: LogLimits,
     packets: PacketLimits,
+    /// The signals that were sent.
+    signalled: Book,
 }
 
 impl LocalProcesses {
@@ -119,6 +123,7 @@ impl LocalProcesses {
                 isolation,
                 log: options.log,
                 packets: options.packets,
+                signalled: Book::default(),
             }),
         })
     }
@@ -356,14 +361,21 @@ impl Processes for LocalProcesses {
     async fn signal(
         &self,
         caller: &Caller,
-        _op: &Op,
+        op: &Op,
         reference: &str,
         signal: &str,
     ) -> Result<(), Error> {
         let signal = signals::by_name(signal)?;
         let own = self.own(caller, reference).await?;
-        self.blocking(move |_| {
-            end::signal(&own.slot, signal)
+        let op = op.clone();
+        self.blocking(move |inner| {
+            let sent = Sent::of(&op, own.reference, signal);
+            let deliver = || end::signal(&own.slot, signal);
+            let delivered = match sent {
+                Some(sent) => inner.signalled.once(&sent, deliver),
+                None => deliver().map(drop),
+            };
+            delivered
                 .map_err(|error| fault::storage("signal the process of", own.slot.folder(), &error))
         })
         .await

@@ -26,6 +26,7 @@ pub(crate) mod record;
 pub(crate) mod reference;
 pub(crate) mod send;
 pub mod shim;
+pub(crate) mod signalled;
 pub(crate) mod signals;
 pub(crate) mod slot;
 pub(crate) mod start;

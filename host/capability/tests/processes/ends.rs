@@ -4,11 +4,11 @@ use std::fs;
 use std::path::Path;
 
 use fleet_capability::{Open, OutputOptions, ProcessState, Processes, Stream};
-use fleet_model::ErrorKind;
 use fleet_model::driver::KillTarget;
+use fleet_model::{ErrorKind, Op, Verb};
 use futures::StreamExt;
 
-use crate::harness::{BOTH, Host, Run, any_op, caller, joined, lives, members, until, within};
+use crate::harness::{BOTH, Host, Run, any_op, caller, joined, lives, members, op, until, within};
 
 /// A daemon as daemons are: in a session of its own, with its parent gone.
 const DAEMON: &str =
@@ -80,6 +80,39 @@ async fn a_signal_reaches_the_program_and_its_group() {
         assert_eq!(run.exit().await.code, 9);
         assert_eq!(run.file("seen").await, "got");
     }
+}
+
+#[tokio::test]
+async fn an_op_that_is_asked_for_again_signals_once() {
+    let host = Host::new();
+    let script = "trap 'echo one >> seen' USR1; trap 'echo two >> seen' USR2; \
+        trap 'echo bye >> seen; exit 9' TERM; echo ready > ready; while :; do sleep 0.01; done";
+    let run = host.script(script).await;
+    // Nobody is there to take it: the same op is for whoever comes.
+    run.signal("TERM").await;
+    run.start().await;
+    run.file("ready").await;
+    let keyed = |key: &str| Op {
+        call: key.to_owned(),
+        ..op(&run.request, Verb::Signal)
+    };
+    let seen = async |all: &str| {
+        let path = run.workspace().join("seen");
+        until(|| (fs::read_to_string(&path).ok()? == all).then_some(())).await;
+    };
+    run.signal_under(&keyed("a"), "USR1").await;
+    seen("one\n").await;
+    for _ in 0..3 {
+        run.signal_under(&keyed("a"), "USR1").await;
+    }
+    // What comes later is seen later.
+    run.signal_under(&keyed("b"), "USR2").await;
+    seen("one\ntwo\n").await;
+    run.signal_under(&keyed("c"), "USR1").await;
+    seen("one\ntwo\none\n").await;
+    run.signal("TERM").await;
+    assert_eq!(run.exit().await.code, 9);
+    seen("one\ntwo\none\nbye\n").await;
 }
 
 #[tokio::test]

@@ -193,14 +193,14 @@ impl Run<'_> {
     }
 
     pub(crate) async fn signal(&self, name: &str) {
+        self.signal_under(&op(&self.request, Verb::Stop), name)
+            .await;
+    }
+
+    pub(crate) async fn signal_under(&self, op: &Op, name: &str) {
         self.host
             .processes
-            .signal(
-                &caller(),
-                &op(&self.request, Verb::Stop),
-                &self.reference,
-                name,
-            )
+            .signal(&caller(), op, &self.reference, name)
             .await
             .unwrap();
     }

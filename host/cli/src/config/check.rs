@@ -6,11 +6,15 @@ use std::net::SocketAddr;
 use super::settings::{Role, Settings};
 use crate::failure::{Exit, Failure};
 
+/// How seldom the plugin folder is looked at without an event, at least.
+const LEAST_RESCAN_MS: u64 = 100;
+
 /// Refuses what this build cannot run with.
 pub(crate) fn check(settings: &Settings) -> Result<(), Failure> {
     role(settings.role)?;
     loopback(settings.listen)?;
     heartbeat(settings)?;
+    rescan(settings)?;
     match &settings.plugins {
         Some(plugins) if !plugins.is_dir() => Err(Failure::usage(format!(
             "there is no plugin folder {}",
@@ -40,6 +44,18 @@ fn loopback(address: SocketAddr) -> Result<(), Failure> {
     );
     Err(Failure::new(Exit::Refused, message)
         .help("listen on 127.0.0.1 or [::1], as in `--listen 127.0.0.1:7300`"))
+}
+
+/// Refuses what would never be done looking.
+fn rescan(settings: &Settings) -> Result<(), Failure> {
+    if settings.swap.rescan_ms >= LEAST_RESCAN_MS {
+        return Ok(());
+    }
+    let message = format!(
+        "the plugin folder would be looked at every {} ms: set at least {LEAST_RESCAN_MS}ms",
+        settings.swap.rescan_ms
+    );
+    Err(Failure::usage(message).help("it is the key `swap.rescan` of fleet-host.toml"))
 }
 
 #[cfg(feature = "controller")]
@@ -80,6 +96,8 @@ mod tests {
             ("FLEET_HEARTBEAT", "8s", Some((2, "at most half"))),
             ("FLEET_HEARTBEAT", "10years", Some((2, "at most half"))),
             ("FLEET_ROLE", "node", Some((4, "--role node"))),
+            ("FLEET_SWAP_RESCAN", "100ms", None),
+            ("FLEET_SWAP_RESCAN", "0s", Some((2, "at least 100ms"))),
             ("FLEET_PLUGINS_DIR", there.as_str(), None),
             (
                 "FLEET_PLUGINS_DIR",

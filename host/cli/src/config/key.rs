@@ -7,6 +7,8 @@ use toml::Value;
 pub(crate) enum Shape {
     /// As it is.
     Text,
+    /// In digits.
+    Number,
     /// A path; in a file it is relative to the file.
     Path,
     /// Names with commas between them.
@@ -25,7 +27,7 @@ pub(crate) struct Key {
 }
 
 /// All of them, in the order of the reference.
-pub(crate) const KEYS: [Key; 13] = [
+pub(crate) const KEYS: [Key; 19] = [
     Key {
         path: "role",
         shape: Shape::Text,
@@ -67,6 +69,30 @@ pub(crate) const KEYS: [Key; 13] = [
         shape: Shape::Table,
     },
     Key {
+        path: "swap.probation",
+        shape: Shape::Text,
+    },
+    Key {
+        path: "swap.failures",
+        shape: Shape::Number,
+    },
+    Key {
+        path: "swap.drain",
+        shape: Shape::Text,
+    },
+    Key {
+        path: "swap.settle",
+        shape: Shape::Text,
+    },
+    Key {
+        path: "swap.rescan",
+        shape: Shape::Text,
+    },
+    Key {
+        path: "swap.plugins",
+        shape: Shape::Table,
+    },
+    Key {
         path: "ceiling",
         shape: Shape::Table,
     },
@@ -93,6 +119,10 @@ impl Key {
     pub(crate) fn read(self, text: &str) -> Result<Value, String> {
         match self.shape {
             Shape::Text | Shape::Path => Ok(Value::String(text.to_owned())),
+            Shape::Number => text
+                .parse()
+                .map(Value::Integer)
+                .map_err(|_| format!("`{text}` is not a number")),
             Shape::List => {
                 let names = text
                     .split(',')

@@ -10,6 +10,7 @@ use toml::{Table, Value};
 
 use super::key::{KEYS, Key, Shape};
 use super::settings::{Document, HEARTBEAT, LEVEL, Settings};
+use super::swap;
 use crate::connect::DEFAULT_LISTEN;
 use crate::document::{self, Syntax};
 use crate::environment::Environment;
@@ -235,6 +236,8 @@ fn default(key: Key, settings: &Settings) -> Option<Value> {
         "heartbeat" => text(HEARTBEAT.to_owned()),
         "plugins.required" => Some(Value::Array(Vec::new())),
         "plugins.settings" => Some(Value::Table(Table::new())),
+        "swap.plugins" => Some(Value::Table(Table::new())),
+        path if path.starts_with("swap.") => swap::default(path),
         "log.level" => text(LEVEL.to_owned()),
         "log.format" => text("text".to_owned()),
         _ => None,

@@ -10,6 +10,7 @@ mod key;
 mod layers;
 pub(crate) mod reference;
 mod settings;
+mod swap;
 #[cfg(test)]
 mod tests;
 

@@ -7,9 +7,11 @@ use std::time::Duration;
 
 use clap::ValueEnum;
 use fleet_model::Name;
-use fleet_plugin::Ceiling;
+use fleet_plugin::{Ceiling, SwapSettings};
 use serde::{Deserialize, Deserializer, de};
 use tracing_subscriber::EnvFilter;
+
+use super::swap::Swap;
 
 /// Which parts of the host run in one process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Deserialize, ValueEnum)]
@@ -60,6 +62,7 @@ pub(super) struct Document {
     pub(super) cache: Option<PathBuf>,
     pub(super) heartbeat: Option<Span>,
     pub(super) plugins: Plugins,
+    pub(super) swap: Swap,
     pub(super) ceiling: Option<Ceiling>,
     pub(super) log: Log,
 }
@@ -92,6 +95,13 @@ pub(super) struct Span(Duration);
 /// A filter for log lines.
 #[derive(Debug, Clone)]
 pub(super) struct Level(String);
+
+impl Span {
+    /// In milliseconds.
+    pub(super) fn as_ms(self) -> u64 {
+        u64::try_from(self.0.as_millis()).unwrap_or(u64::MAX)
+    }
+}
 
 impl<'de> Deserialize<'de> for Listen {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
@@ -168,6 +178,8 @@ pub(crate) struct Settings {
     pub(crate) required: Vec<Name>,
     /// Settings of plugins.
     pub(crate) plugin_settings: BTreeMap<Name, serde_json::Value>,
+    /// How patient a swap is.
+    pub(crate) swap: SwapSettings,
     /// What no grant exceeds.
     pub(crate) ceiling: Option<Ceiling>,
     /// A filter for log lines.
@@ -198,6 +210,7 @@ impl Settings {
             cache,
             heartbeat,
             plugins,
+            swap,
             ceiling,
             log,
             data: _,
@@ -213,6 +226,7 @@ impl Settings {
             plugins: plugins.dir,
             required: plugins.required,
             plugin_settings: plugins.settings,
+            swap: swap.settings(),
             ceiling,
             log_level: log
                 .level

@@ -106,7 +106,7 @@ fn accepted(table: &str) -> BTreeSet<String> {
 #[test]
 fn the_list_of_keys_is_complete() {
     let mut known = accepted("");
-    for table in ["plugins", "log"] {
+    for table in ["plugins", "swap", "log"] {
         assert!(known.remove(table));
         known.extend(
             accepted(table)
@@ -130,6 +130,15 @@ fn every_variable_works() {
         ("FLEET_PLUGINS_DIR", "/p"),
         ("FLEET_PLUGINS_REQUIRED", "native, docker"),
         ("FLEET_PLUGINS_SETTINGS", r#"{"docker": {"depth": 1}}"#),
+        ("FLEET_SWAP_PROBATION", "2m"),
+        ("FLEET_SWAP_FAILURES", "0"),
+        ("FLEET_SWAP_DRAIN", "1s"),
+        ("FLEET_SWAP_SETTLE", "50ms"),
+        ("FLEET_SWAP_RESCAN", "5s"),
+        (
+            "FLEET_SWAP_PLUGINS",
+            r#"{"docker": {"probation": "5m", "failures": 1}}"#,
+        ),
         ("FLEET_CEILING", r#"{"process": {"launchers": ["dev"]}}"#),
         ("FLEET_LOG_LEVEL", "info,fleet_node=debug"),
         ("FLEET_LOG_FORMAT", "json"),
@@ -259,6 +268,12 @@ fn a_mistake_in_the_file_names_line_and_column_and_what_was_meant() {
         ),
         ("heartbeat = 5", "fleet-host.toml:1:13: "),
         ("heartbeat = \"soon\"", "`soon` is not a duration"),
+        (
+            "[swap]\nprobatoin = \"1s\"",
+            "fleet-host.toml:2:1: unknown key `probatoin`",
+        ),
+        ("[swap]\nfailures = -1", "fleet-host.toml:2:12: "),
+        ("[swap.plugins.mock]\ndrain = \"1s\"", "unknown key `drain`"),
         (
             "[log]\nlevel = \"loud\"",
             "fleet-host.toml:2:9: `loud` is not a log level: expected off",

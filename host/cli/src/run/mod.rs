@@ -8,6 +8,7 @@
 //! | [`listen`] | the address of the API |
 //! | [`http`] | the API's connections, bounded |
 //! | [`parts`] | the parts of a host, made and joined |
+//! | [`points`] | where a test may end the process |
 //! | [`running`] | the parts at work: started, watched, stopped in order |
 //! | [`serve`] | the life of a host: up, ready, told to stop |
 //! | [`screen`] | what a person reads of it |
@@ -27,6 +28,8 @@ mod http;
 mod listen;
 #[cfg(all(feature = "controller", feature = "node"))]
 mod parts;
+#[cfg(all(feature = "controller", feature = "node"))]
+mod points;
 #[cfg(all(feature = "controller", feature = "node"))]
 mod running;
 #[cfg(all(feature = "controller", feature = "node"))]

@@ -10,8 +10,10 @@ use fleet_controller::{Controller, ControllerOptions, ControllerState, SealingKe
 use fleet_model::plugin::{Plugin, PluginState};
 use fleet_model::{Error, Name};
 use fleet_node::state::Identity;
-use fleet_node::{Node, NodeOptions, NodeState, Readiness, SecretDesk, machine_boot_id};
-use fleet_plugin::{CompileCommand, Drivers as _, PluginHost, PluginHostOptions};
+use fleet_node::{
+    Node, NodeHandles, NodeOptions, NodeState, Readiness, SecretDesk, machine_boot_id,
+};
+use fleet_plugin::{CompileCommand, Drivers as _, PluginHost, PluginHostOptions, SwapPoints};
 use fleet_protocol::transport::{MemoryListener, memory};
 use fleet_seam::{Clock, Entropy, Ids};
 use fleet_store::sqlite::Sqlite;
@@ -30,11 +32,12 @@ const SELF: &str = "/proc/self/exe";
 /// What was made through endpoints, in the data folder.
 const ENDPOINTS: &str = "endpoints";
 
-/// Time and randomness of this process.
+/// Time and randomness of this process, and what goes along with its swaps.
 #[derive(Clone)]
 pub(super) struct Seams {
     pub(super) clock: Arc<dyn Clock>,
     pub(super) entropy: Arc<dyn Entropy>,
+    pub(super) points: Arc<dyn SwapPoints>,
 }
 
 /// All parts, not yet running.
@@ -58,7 +61,11 @@ pub(super) async fn open(
     seams: &Seams,
 ) -> Result<Parts, Failure> {
     let data = folder.path();
-    let Seams { clock, entropy } = seams.clone();
+    let Seams {
+        clock,
+        entropy,
+        points,
+    } = seams.clone();
     let ids = Ids::new(clock.clone(), entropy.clone());
     let name = node_name();
     let ballast = Arc::new(Ballast::open(data));
@@ -111,6 +118,9 @@ pub(super) async fn open(
         clock: clock.clone(),
         node_name: name.clone(),
         redactor: redactor.clone(),
+        live: Arc::new(NodeHandles::new(node_store.clone())),
+        swap: settings.swap.clone(),
+        points,
     })?;
     let boot = machine_boot_id()?;
 
@@ -262,10 +272,12 @@ fn plugin_reasons(required: &[Name], plugins: &[Plugin]) -> Vec<String> {
             .peekable();
         if found.peek().is_none() {
             reasons.push(format!("plugin {name} is required and was not found"));
-        } else if let Some(plugin) = found
-            .clone()
-            .find(|plugin| plugin.state == PluginState::Rejected)
-            && !found.any(|plugin| plugin.state == PluginState::Active)
+        } else if let Some(plugin) = found.clone().find(|plugin| {
+            matches!(
+                plugin.state,
+                PluginState::Rejected | PluginState::Quarantined
+            )
+        }) && !found.any(|plugin| plugin.state == PluginState::Active)
         {
             let why = plugin.reason.as_deref().unwrap_or("no reason given");
             reasons.push(format!("plugin {name} is required and was rejected: {why}"));

@@ -21,6 +21,7 @@ use super::data::DataFolder;
 use super::grants;
 use super::listen;
 use super::parts::{self, Seams};
+use super::points::points;
 use super::running::{Running, settled};
 use super::screen::{Screen, stopping};
 use super::signals::Stop;
@@ -57,6 +58,7 @@ async fn live(settings: &Settings, context: &mut Context) -> Result<(), Failure>
     let seams = Seams {
         clock: Arc::new(SystemClock),
         entropy: Arc::new(SystemEntropy),
+        points: points(&context.environment)?,
     };
     let began_ms = seams.clock.boot_ms();
     let Some(plugins) = &settings.plugins else {

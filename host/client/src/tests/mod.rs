@@ -10,6 +10,7 @@ mod ports;
 mod requests;
 mod secrets;
 mod stats;
+mod swap;
 mod wait;
 
 use std::collections::VecDeque;

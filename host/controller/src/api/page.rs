@@ -21,6 +21,29 @@ pub(super) struct Page<T> {
     pub(super) next: Option<String>,
 }
 
+impl<T> Page<T> {
+    /// The page after `after` of a list that is in the order of its cursors.
+    pub(super) fn cut(
+        all: impl IntoIterator<Item = (String, T)>,
+        after: Option<&str>,
+        limit: usize,
+    ) -> Self {
+        let mut rest = all
+            .into_iter()
+            .skip_while(|(at, _)| after.is_some_and(|after| at.as_str() <= after))
+            .peekable();
+        let page: Vec<_> = rest.by_ref().take(limit).collect();
+        let next = page
+            .last()
+            .filter(|_| rest.peek().is_some())
+            .map(|(at, _)| at.clone());
+        Self {
+            items: page.into_iter().map(|(_, item)| item).collect(),
+            next,
+        }
+    }
+}
+
 /// How many entries are asked for.
 ///
 /// # Errors

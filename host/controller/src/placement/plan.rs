@@ -120,7 +120,9 @@ fn judge<'a>(wish: &Wish<'_>, candidate: &Candidate<'a>) -> Result<&'a Plugin, O
     };
     match plugin.state {
         PluginState::Active => {}
-        PluginState::Rejected => return Err(Obstacle::Rejected(reason())),
+        PluginState::Rejected | PluginState::Quarantined => {
+            return Err(Obstacle::Rejected(reason()));
+        }
         state => return Err(Obstacle::NotReady(state.as_str())),
     }
     if !plugin.usable {

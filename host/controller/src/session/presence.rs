@@ -117,20 +117,31 @@ fn record_plugins(tx: Write<'_, '_>, journal: Journal, before: &[Plugin], node: 
     }
 }
 
-/// What to tell of plugins that have come to rest since. Pure.
+/// What to tell of plugins that have come to rest since. What takes the place of an active one, or does
+/// not, its node tells by itself ([`fleet_model::swap`]). Pure.
 fn plugin_events(before: &[Plugin], node: &NodeRow) -> Vec<Event> {
+    let is_active = |plugin: &Plugin| plugin.state == PluginState::Active;
     let same = |a: &Plugin, b: &Plugin| {
-        (&a.name, &a.file, &a.digest, a.state, &a.reason)
-            == (&b.name, &b.file, &b.digest, b.state, &b.reason)
+        let is_same_code = is_active(a) || a.digest == b.digest;
+        is_same_code
+            && (&a.name, &a.file, a.state, &a.reason) == (&b.name, &b.file, b.state, &b.reason)
     };
-    let news = node
-        .plugins
-        .iter()
-        .filter(|now| now.state.is_settled() && !before.iter().any(|before| same(before, now)));
+    let is_newcomer = |plugin: &Plugin| {
+        let mut others = node.plugins.iter();
+        !is_active(plugin) && others.any(|other| is_active(other) && other.name == plugin.name)
+    };
+    let news = node.plugins.iter().filter(|now| {
+        now.state.is_settled()
+            && !is_newcomer(now)
+            && !before.iter().any(|before| same(before, now))
+    });
     news.map(|plugin| {
         let (kind, message) = match (plugin.state, &plugin.reason) {
             (PluginState::Rejected, reason) => {
                 ("plugin.rejected", reason.clone().unwrap_or_default())
+            }
+            (PluginState::Quarantined, reason) => {
+                ("plugin.quarantined", reason.clone().unwrap_or_default())
             }
             (_, Some(reason)) => (
                 "plugin.active",

@@ -8,6 +8,7 @@ mod files;
 mod logs;
 mod outbox;
 mod packets;
+mod plugins;
 mod ports;
 mod preview;
 mod removal;

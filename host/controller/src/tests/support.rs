@@ -285,21 +285,16 @@ pub(crate) async fn until(is_so: impl Fn() -> bool) {
 
 pub(crate) fn plugin(name: &str, state: PluginState) -> Plugin {
     Plugin {
-        name: name.to_owned(),
         kind: Some(PluginKind::Backend),
         version: Some("1.0.0".to_owned()),
         digest: Some("aa".to_owned()),
         state,
-        reason: None,
         usable: true,
-        file: format!("{name}.wasm"),
-        node: String::new(),
-        attributes: Default::default(),
         config_schema: Some(json!({
             "type": "object",
             "properties": {"delay_ms": {"type": "integer", "minimum": 0}},
             "additionalProperties": false
         })),
-        capabilities: Vec::new(),
+        ..Plugin::found(name, &format!("{name}.wasm"), "")
     }
 }

@@ -16,12 +16,13 @@ use fleet_model::exec::{ExecSpec, ExecState, TerminalSize};
 use fleet_model::item::{Generation, ItemKey};
 use fleet_model::plugin::{Plugin, PluginKind, PluginState};
 use fleet_model::{Error, Name, Op, StoreId, WorkloadId};
-use fleet_plugin::{Driver, Drivers};
+use fleet_plugin::{Driver, Drivers, Swaps};
 use futures::StreamExt;
 use tokio::sync::watch;
 
 use super::meters::Meters;
 use super::programs::Programs;
+use super::swaps::Played;
 use crate::files::Files;
 
 /// The machine below the backend.
@@ -31,6 +32,7 @@ pub(super) struct World {
     pub(super) meters: Meters,
     /// What each read of a log gives, all of it at once.
     pub(super) log: Mutex<Vec<Result<Frame, Error>>>,
+    pub(super) swaps: Played,
     /// Where a test has them, the folders of workloads.
     pub(super) folders: OnceLock<Workspaces>,
     changed: watch::Sender<u64>,
@@ -68,6 +70,7 @@ impl Default for World {
             programs: Programs::default(),
             meters: Meters::default(),
             log: Mutex::default(),
+            swaps: Played::default(),
             folders: OnceLock::new(),
             changed: watch::Sender::new(0),
         }
@@ -96,6 +99,12 @@ impl World {
     /// What was put into workspaces.
     pub(super) fn files(&self) -> BTreeMap<String, Vec<u8>> {
         self.inner.lock().unwrap().files.clone()
+    }
+
+    /// The newcomer of the plugin is so far from now on.
+    pub(super) fn reach(&self, stage: Option<PluginState>) {
+        self.swaps.reach(stage);
+        self.changed.send_modify(|count| *count += 1);
     }
 
     /// From now on this secret is not granted.
@@ -402,20 +411,18 @@ impl Drivers for Backends {
         Ok(Arc::new(Double(self.0.clone())))
     }
 
+    fn swaps(&self) -> Option<&dyn Swaps> {
+        Some(&self.0.swaps)
+    }
+
     fn plugins(&self) -> Vec<Plugin> {
         vec![Plugin {
-            name: "double".into(),
             kind: Some(PluginKind::Backend),
             version: Some("1".into()),
-            digest: None,
             state: PluginState::Active,
-            reason: None,
             usable: true,
-            file: "double.wasm".into(),
-            node: String::new(),
-            attributes: BTreeMap::new(),
-            config_schema: None,
-            capabilities: Vec::new(),
+            swapping: self.0.swaps.swapping(),
+            ..Plugin::found("double", "double.wasm", "")
         }]
     }
 

@@ -16,11 +16,13 @@ mod forward;
 mod life;
 mod logs;
 mod meters;
+mod plugins;
 mod programs;
 mod script;
 mod sessions;
 mod signals;
 mod stats;
+mod swaps;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

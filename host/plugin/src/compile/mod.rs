@@ -85,6 +85,8 @@ impl Compiler {
         if let Some(component) = self.cached(key).await {
             return Ok(component);
         }
+        let file = wasm.to_owned();
+        blocking(move || check(&file, digest)).await?;
         self.started.fetch_add(1, Ordering::Relaxed);
         let output = self.cache.scratch()?;
         child::compile(&self.command, wasm, output.path()).await?;
@@ -121,6 +123,20 @@ impl Compiler {
                 None
             }
         }
+    }
+}
+
+/// What is compiled is kept under its digest for ever, so it must be what it is called.
+fn check(file: &Path, digest: Digest) -> Result<(), String> {
+    let bytes = std::fs::read(file)
+        .map_err(|error| format!("its copy {} cannot be read: {error}", file.display()))?;
+    if Digest::of(&bytes) == digest {
+        Ok(())
+    } else {
+        Err(format!(
+            "its copy {} is damaged: remove that file and put the plugin into the folder again",
+            file.display()
+        ))
     }
 }
 

@@ -4,6 +4,7 @@
 mod clock;
 mod config;
 mod endpoint;
+mod handles;
 mod lines;
 mod log;
 mod process;
@@ -51,9 +52,10 @@ impl CallState {
         let place = self.scope.host_work.clone().try_acquire_owned();
         let place = place.map_err(|_| self.host_is_busy())?;
         let began = self.cpu.host_began();
+        let piece = self.sent.begin();
         let result = tokio::spawn(async move {
             let result = work.await;
-            drop(place);
+            drop((place, piece));
             result
         })
         .await;

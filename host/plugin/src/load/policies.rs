@@ -15,6 +15,15 @@ use crate::grants::EndpointGrant;
 /// The largest policy that is read.
 const MAX_POLICY_BYTES: u64 = 1 << 20;
 
+/// What may be asked of endpoints.
+#[derive(Debug, Default)]
+pub(super) struct Policies {
+    /// By the names plugins use.
+    pub(super) targets: BTreeMap<Name, Arc<Target>>,
+    /// The files they were read from, as they were.
+    pub(super) files: BTreeMap<PathBuf, Digest>,
+}
+
 /// Reads what these grants name.
 ///
 /// # Errors
@@ -22,27 +31,32 @@ const MAX_POLICY_BYTES: u64 = 1 << 20;
 pub(super) async fn read(
     folder: &Path,
     granted: &BTreeMap<Name, EndpointGrant>,
-) -> Result<BTreeMap<Name, Arc<Target>>, String> {
+) -> Result<Policies, String> {
     if granted.is_empty() {
-        return Ok(BTreeMap::new());
+        return Ok(Policies::default());
     }
     let (folder, granted) = (folder.to_owned(), granted.clone());
     let work = move || {
-        granted
-            .into_iter()
-            .map(|(name, grant)| {
-                let target = target(&folder, &grant)
-                    .map_err(|error| format!("its endpoint `{name}` cannot be used: {error}"))?;
-                Ok((name, Arc::new(target)))
-            })
-            .collect()
+        let mut policies = Policies::default();
+        for (name, grant) in granted {
+            let (target, digest) = target(&folder, &grant)
+                .map_err(|error| format!("its endpoint `{name}` cannot be used: {error}"))?;
+            policies.targets.insert(name, Arc::new(target));
+            policies.files.insert(folder.join(&grant.policy), digest);
+        }
+        Ok(policies)
     };
     tokio::task::spawn_blocking(work)
         .await
         .map_err(|error| format!("a task of the host failed: {error}"))?
 }
 
-fn target(folder: &Path, grant: &EndpointGrant) -> Result<Target, String> {
+/// Whether this file is what it was.
+pub(crate) fn unchanged(path: &Path, digest: Digest) -> bool {
+    bytes(path).is_ok_and(|bytes| Digest::of(&bytes) == digest)
+}
+
+fn target(folder: &Path, grant: &EndpointGrant) -> Result<(Target, Digest), String> {
     let address: Address = grant.address.parse()?;
     let path: PathBuf = folder.join(&grant.policy);
     let bytes = bytes(&path)
@@ -59,7 +73,7 @@ fn target(folder: &Path, grant: &EndpointGrant) -> Result<Target, String> {
     let text = String::from_utf8(bytes)
         .map_err(|_| format!("the policy {} is no UTF-8 text", path.display()))?;
     let policy = Policy::parse(&path.display().to_string(), &text)?;
-    Ok(Target { address, policy })
+    Ok((Target { address, policy }, digest))
 }
 
 fn bytes(path: &Path) -> std::io::Result<Vec<u8>> {
@@ -105,10 +119,15 @@ mod tests {
             async move { super::read(&folder, &granted).await }
         };
         for digest in [None, Some(Digest::of(POLICY.as_bytes()))] {
-            assert_eq!(read("good.toml", digest).await.unwrap().len(), 1);
+            let policies = read("good.toml", digest).await.unwrap();
+            assert_eq!(policies.targets.len(), 1);
+            for (file, digest) in &policies.files {
+                assert!(unchanged(file, *digest));
+                assert!(!unchanged(&file.with_extension("gone"), *digest));
+            }
         }
         let absolute = folder.path().join("good.toml").display().to_string();
-        assert_eq!(read(&absolute, None).await.unwrap().len(), 1);
+        assert_eq!(read(&absolute, None).await.unwrap().files.len(), 1);
         for (file, digest, want) in [
             ("none.toml", None, "cannot read the policy"),
             ("bad.toml", None, "bad.toml:7: unknown field `color`"),

@@ -6,6 +6,7 @@ use fleet_model::driver::Description;
 
 use crate::call::{Call, Callee};
 use crate::convert::{from_guest, text};
+use crate::gate::Gate;
 use crate::manifest::Manifest;
 use crate::schema;
 use crate::state::Scope;
@@ -22,7 +23,9 @@ pub(super) async fn describe(
     let ask = async {
         let place = callee.enter(scope).await?;
         let call = Call::look("describe");
-        let answer = callee.driver(place, scope, call, |store, guest| {
+        // Nothing takes the place of what does not serve.
+        let gate = Gate::new();
+        let answer = callee.driver(place, &gate, scope, call, |store, guest| {
             Box::pin(guest.call_describe(store))
         });
         from_guest::description(scope.intake(), answer.await?)

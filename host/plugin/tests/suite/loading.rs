@@ -85,6 +85,11 @@ async fn copies_that_no_file_needs_any_more_are_thrown_out_at_the_next_start() {
     assert_eq!(machine.copies().len(), 2);
     fs::remove_file(machine.folder().join("one.wasm")).unwrap();
     fs::remove_file(machine.folder().join("one.toml")).unwrap();
+    // A file that goes takes nothing out of service: that is said with its record.
+    let host = machine.host().await;
+    assert_eq!(plugin(&host, "one.wasm").state, PluginState::Active);
+    drop(host);
+    fs::remove_file(machine.records().join("one.json")).unwrap();
     let host = machine.host().await;
     tokio::time::timeout(std::time::Duration::from_secs(10), async {
         while machine.copies().len() > 1 {
@@ -314,12 +319,15 @@ async fn a_compiler_that_is_missing_or_fails_is_a_reason() {
     assert!(
         rejection(machine.host().await.as_ref(), "good.wasm").contains("cannot start the compiler")
     );
+    let mut machine = Machine::new();
+    machine.plugin(&Guest::new("good"), "");
     let script = "echo 'memory allocation of 1 bytes failed' >&2; kill -ABRT $$";
     machine.compile = CompileCommand {
         program: "/bin/sh".into(),
         args: vec!["-c".into(), script.into()],
     };
-    assert!(rejection(machine.host().await.as_ref(), "good.wasm").contains("MiB of memory"));
+    let reason = rejection(machine.host().await.as_ref(), "good.wasm");
+    assert!(reason.contains("MiB of memory"), "{reason}");
 }
 
 #[tokio::test]

@@ -30,5 +30,7 @@ mod secrets;
 #[cfg(feature = "compiler")]
 mod shipped;
 mod support;
+#[cfg(feature = "compiler")]
+mod swaps;
 #[cfg(not(feature = "compiler"))]
 mod without_compiler;

@@ -68,7 +68,7 @@ fn flood() {
 }
 
 #[expect(clippy::panic, reason = "that is the fault")]
-fn trap(call: Call) -> ! {
+pub(crate) fn trap(call: Call) -> ! {
     panic!("planned fault in {call:?}")
 }
 

@@ -37,7 +37,7 @@ impl driver::Guest for Mock {
     fn describe() -> Result<Description, Error> {
         Ok(Description {
             name: "mock".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: fleet_sdk::version!(),
             handle_schema: runtime::SCHEMA,
             reads: vec![runtime::SCHEMA],
             config_schema: config::SCHEMA.to_owned(),
@@ -59,6 +59,9 @@ impl driver::Guest for Mock {
 
     fn create(op: Op, workload: Workload) -> Result<Creation, Error> {
         let settings = Settings::get()?;
+        if settings.traps_from_ms.is_some() && settings.traps(clock::now()?) {
+            fault::trap(Call::Create);
+        }
         let mut config = match workload.config::<Config>() {
             Err(_) if settings.has(Bug::ConfigAny) => Config::default(),
             config => config?,

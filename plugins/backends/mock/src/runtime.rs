@@ -59,6 +59,7 @@ mod tests {
             settings: Settings {
                 bug: Some(Bug::ExitCode),
                 listed: true,
+                traps_from_ms: Some(7),
             },
             entry: Some("wl_1/1.1".to_owned()),
             ..plain.clone()

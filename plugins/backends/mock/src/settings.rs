@@ -17,6 +17,9 @@ pub(crate) struct Settings {
     /// Whether its runtimes are also in a register outside of their handles ([`crate::register`]).
     #[serde(skip_serializing_if = "is_off")]
     pub(crate) listed: bool,
+    /// From this Unix time on, in milliseconds, it traps where a runtime is made.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) traps_from_ms: Option<u64>,
 }
 
 /// Something done wrong. The manifest says what each does.
@@ -59,6 +62,11 @@ impl Settings {
     /// Whether nothing is set. By reference, as serde asks it.
     pub(crate) fn are_none(&self) -> bool {
         *self == Self::default()
+    }
+
+    /// Whether it traps by now.
+    pub(crate) fn traps(self, now_ms: u64) -> bool {
+        self.traps_from_ms.is_some_and(|from_ms| from_ms <= now_ms)
     }
 
     /// Whether it does this wrong.

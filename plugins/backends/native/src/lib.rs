@@ -24,7 +24,7 @@ impl driver::Guest for Native {
     fn describe() -> Result<Description, Error> {
         Ok(Description {
             name: "native".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: fleet_sdk::version!(),
             handle_schema: runtime::SCHEMA,
             reads: vec![runtime::SCHEMA],
             config_schema: config::SCHEMA.to_owned(),

@@ -9,6 +9,7 @@ mod idle;
 mod import;
 mod payload;
 mod start;
+mod swap;
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -28,7 +29,7 @@ struct Benchmark {
 }
 
 /// All of them.
-const BENCHMARKS: [Benchmark; 9] = [
+const BENCHMARKS: [Benchmark; 10] = [
     Benchmark {
         id: "P1",
         about: "a backend call",
@@ -48,6 +49,11 @@ const BENCHMARKS: [Benchmark; 9] = [
         id: "P4",
         about: "from the process's start to ready",
         run: start::run,
+    },
+    Benchmark {
+        id: "P5",
+        about: "other code for a backend while it works",
+        run: swap::run,
     },
     Benchmark {
         id: "P11",
@@ -144,6 +150,7 @@ pub(crate) fn run(mut options: Options) -> Result<()> {
         &mut options.work,
         &mut options.host,
         &mut options.plugins,
+        &mut options.next,
         &mut options.guest,
     ] {
         *path = path.canonicalize().map_err(|error| {

@@ -1,9 +1,10 @@
 //! Other programs that do what the product does: found, or named with how to get them.
 //!
-//! They are looked for where [`install`] puts them, and for two of them on `PATH` besides.
+//! They are looked for where [`install`] puts them, and some of them on `PATH` besides.
 
 pub(crate) mod docker;
 pub(crate) mod grpc;
+pub(crate) mod nginx;
 pub(crate) mod pm2;
 pub(crate) mod restate;
 pub(crate) mod supervisord;
@@ -28,6 +29,7 @@ pub(crate) struct Peers {
     temporal: Option<PathBuf>,
     restate: Option<PathBuf>,
     docker: Option<PathBuf>,
+    nginx: Option<PathBuf>,
 }
 
 impl Peers {
@@ -50,6 +52,7 @@ impl Peers {
             temporal: existing(venv.join("temporal")).or_else(|| on_path("temporal")),
             restate: existing(modules.join(restate)).or_else(|| on_path("restate-server")),
             docker: on_path("docker"),
+            nginx: on_path("nginx").or_else(|| existing("/usr/sbin/nginx".into())),
         }
     }
 
@@ -64,6 +67,13 @@ impl Peers {
         self.docker.as_deref().ok_or_else(|| Missing {
             name: docker::NAME.to_owned(),
             how: "`apt-get install docker.io`".to_owned(),
+        })
+    }
+
+    pub(crate) fn nginx(&self) -> std::result::Result<&Path, Missing> {
+        self.nginx.as_deref().ok_or_else(|| Missing {
+            name: nginx::NAME.to_owned(),
+            how: "`apt-get install nginx-light`".to_owned(),
         })
     }
 

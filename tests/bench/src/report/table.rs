@@ -96,6 +96,10 @@ fn to_ours(finding: &Finding, other: &Series, direction: Direction) -> Option<St
 fn goal_line(goal: &Goal, finding: &Finding) -> String {
     let asked = match goal {
         Goal::TimesFloor { at_most } => format!("≤ {at_most} × floor"),
+        Goal::AddsToFloor { at_most } => format!(
+            "≤ {} more than the floor",
+            figure::value(*at_most, finding.unit)
+        ),
         Goal::TimesSeries { series, at_most } => format!("≤ {at_most} × {series}"),
         Goal::PeersTake {
             peer: Some(peer),

@@ -8,8 +8,8 @@ use fleet_capability::endpoint::{EndpointOptions, Endpoints};
 use fleet_capability::{LocalProcesses, Redactor, ShimCommand};
 use fleet_model::Name;
 use fleet_plugin::{
-    CompileCommand, Driver, Drivers as _, Grants, PluginHost, PluginHostOptions, Usual,
-    default_grants, manifests,
+    CompileCommand, Driver, Drivers as _, Grants, NoHandles, NoPoints, PluginHost,
+    PluginHostOptions, SwapSettings, Usual, default_grants, manifests,
 };
 use fleet_seam::{Clock, SystemClock, SystemEntropy};
 
@@ -122,5 +122,8 @@ fn options(
         redactor: Redactor::default(),
         clock,
         node_name: "bench".to_owned(),
+        live: Arc::new(NoHandles),
+        swap: SwapSettings::default(),
+        points: Arc::new(NoPoints),
     })
 }

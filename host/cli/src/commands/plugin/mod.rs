@@ -1,9 +1,16 @@
-//! `plugin`: what was found in the plugin folder, what became of it, and why.
+//! `plugin`: what was found in the plugin folder, what became of it, and why; and other code for it while
+//! it works.
 
+mod history;
 mod ls;
+mod report;
+mod rollback;
 mod show;
+mod swap;
 mod test;
+mod unquarantine;
 mod verify;
+mod waiting;
 
 use clap::Subcommand;
 
@@ -18,6 +25,14 @@ pub(crate) enum Command {
     Ls,
     /// Show all that is known of a plugin
     Show(show::ShowArgs),
+    /// Put another version in the place of one that works, without a lost call
+    Swap(swap::SwapArgs),
+    /// Put the last proven version back
+    Rollback(rollback::RollbackArgs),
+    /// List what was swapped, and how it ended
+    History(history::HistoryArgs),
+    /// Let a component in again that was put into quarantine
+    Unquarantine(unquarantine::UnquarantineArgs),
     /// Check a component as the host would, without a host
     Verify(verify::VerifyArgs),
     /// Hold a backend to the conformance kit, without a host
@@ -29,6 +44,10 @@ pub(crate) fn run(command: Command, context: &mut Context) -> Result<(), Failure
     match command {
         Command::Ls => block_on(ls::run(context)),
         Command::Show(args) => block_on(show::run(&args, context)),
+        Command::Swap(args) => block_on(swap::run(&args, context)),
+        Command::Rollback(args) => block_on(rollback::run(&args, context)),
+        Command::History(args) => block_on(history::run(&args, context)),
+        Command::Unquarantine(args) => block_on(unquarantine::run(&args, context)),
         Command::Verify(args) => block_on(verify::run(&args, context)),
         Command::Test(args) => test::run(&args, context),
     }

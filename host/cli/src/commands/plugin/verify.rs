@@ -7,7 +7,7 @@ use clap::Args;
 use fleet_client::Page;
 use fleet_model::plugin::{Plugin, PluginState};
 use fleet_plugin::{CompileCommand, Grants, PluginHost, VerifyOptions};
-use fleet_seam::SystemClock;
+use fleet_seam::{Clock as _, SystemClock};
 
 use super::ls;
 use crate::app::Context;
@@ -45,7 +45,9 @@ pub(crate) async fn run(args: &VerifyArgs, context: &mut Context) -> Result<(), 
         );
     }
     let page = Page::complete(plugins);
-    context.output.answer(&page, || ls::people(&page.items))?;
+    context
+        .output
+        .answer(&page, || ls::people(&page.items, SystemClock.unix_ms()))?;
     verdict(&page.items)
 }
 

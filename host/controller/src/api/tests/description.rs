@@ -66,6 +66,10 @@ fn every_route_is_described_with_its_errors() {
         "DELETE /api/v1/secrets/{name}",
         "GET /api/v1/plugins",
         "GET /api/v1/plugins/{name}",
+        "GET /api/v1/plugins/{name}/history",
+        "POST /api/v1/plugins/{name}/rollback",
+        "POST /api/v1/plugins/{name}/swap",
+        "DELETE /api/v1/quarantine/{digest}",
         "GET /api/v1/nodes",
         "GET /api/v1/events",
     ];

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use axum::body::Body;
 use axum::http::Request;
-use fleet_model::plugin::PluginState;
+use fleet_model::plugin::{Plugin, PluginState};
 use fleet_protocol::NodeMessage;
 use serde_json::{Value, json};
 
@@ -110,19 +110,36 @@ async fn plugins_are_shown_with_their_node_and_change_with_it() {
         .get("/api/v1/plugins/mock?node=other")
         .await
         .problem(404, "plugin-not-found");
-    let mut newcomer = plugin("mock", PluginState::Rejected);
-    newcomer.file = "a-second.wasm".to_owned();
+    let newcomer = Plugin {
+        digest: Some("bb".to_owned()),
+        reason: Some("traps".to_owned()),
+        ..plugin("mock", PluginState::Rejected)
+    };
+    let swapped = Plugin {
+        digest: Some("cc".to_owned()),
+        ..plugin("mock", PluginState::Active)
+    };
     let plugins = vec![
         newcomer,
-        plugin("mock", PluginState::Active),
+        swapped,
         plugin("late", PluginState::Linked),
+        plugin("left", PluginState::Quarantined),
     ];
     node.say(NodeMessage::Plugins { plugins }).await;
-    bench.events("plugin.rejected", 2).await;
+    let quarantined = bench.events("plugin.quarantined", 1).await;
+    assert_eq!(quarantined[0].subject, "left");
+    let shown = bench.get("/api/v1/plugins/mock").await.json();
     assert_eq!(
-        bench.get("/api/v1/plugins/mock").await.json()["state"],
-        "active"
+        (&shown["state"], &shown["digest"]),
+        (&json!("active"), &json!("cc"))
     );
+    let newcomers = json!([{"file": "mock.wasm", "digest": "bb", "version": "1.0.0", "state": "rejected", "reason": "traps"}]);
+    assert_eq!(shown["newcomers"], newcomers);
+    let all = pages(&bench, "/api/v1/plugins?limit=", 1).await;
+    let of_mock = all.iter().filter(|plugin| plugin["name"] == "mock");
+    assert_eq!(of_mock.count(), 2, "one file, two rows: {all:#?}");
+    // What its node tells by itself is not told twice.
+    assert_eq!(bench.events("plugin.rejected", 1).await.len(), 1);
     bench
         .ask("POST", "/api/v1/workloads", json!({"backend": "late"}))
         .await

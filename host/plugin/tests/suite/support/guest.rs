@@ -31,6 +31,7 @@ world plain {
     import fleet:host/clock@0.1.0;
     import fleet:host/config@0.1.0;
     import fleet:host/endpoint@0.1.0;
+    import fleet:host/handles@0.1.0;
     import fleet:host/lines@0.1.0;
     import fleet:host/log@0.1.0;
     import fleet:host/process@0.1.0;
@@ -64,6 +65,10 @@ pub(crate) struct Guest {
     pub(crate) world: &'static str,
     pub(crate) texts: Vec<u8>,
     pub(crate) attribute: Option<Text>,
+    /// The handle schema it writes.
+    pub(crate) writes: u32,
+    /// Those it reads, at most 14.
+    pub(crate) reads: Vec<u32>,
 }
 
 /// A text in a guest's memory.
@@ -86,8 +91,35 @@ pub(crate) fn word(field: u32, value: u32) -> String {
     format!("i32.const {field} i32.const {value} i32.store ")
 }
 
+/// What a guest says of a handle: the case of the contract's variant.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Said {
+    Running = 1,
+    Exited = 2,
+    Lost = 3,
+    Unknown = 4,
+}
+
+/// A body of `recover` that says the same of every handle.
+pub(crate) fn answering(said: Said) -> String {
+    let tag = said as u32;
+    format!(
+        "i32.const 0 local.set $at
+         (block (loop
+            local.get $at local.get 1 i32.ge_u br_if 1
+            local.get $at i32.const 64 i32.mul i32.const 40960 i32.add i32.const {tag} i32.store8
+            local.get $at i32.const 1 i32.add local.set $at
+            br 0))
+         i32.const 516 i32.const 40960 i32.store
+         i32.const 520 local.get 1 i32.store
+         i32.const 512"
+    )
+}
+
 /// Where texts begin.
 const TEXTS: u32 = 2_048;
+/// Where the handle schemas stand that it reads.
+const READS: u32 = 960;
 
 impl Guest {
     /// One whose every call succeeds and does nothing.
@@ -100,6 +132,8 @@ impl Guest {
             world: "plain",
             texts: Vec::new(),
             attribute: None,
+            writes: 1,
+            reads: vec![1],
         }
     }
 
@@ -107,6 +141,24 @@ impl Guest {
     pub(crate) fn with(mut self, export: &'static str, body: &str) -> Self {
         self.bodies.insert(export, body.to_owned());
         self
+    }
+
+    /// The same in another version.
+    pub(crate) fn version(mut self, version: &str) -> Self {
+        version.clone_into(&mut self.version);
+        self
+    }
+
+    /// The same with these handle schemas.
+    pub(crate) fn handles(mut self, writes: u32, reads: &[u32]) -> Self {
+        self.writes = writes;
+        self.reads = reads.to_vec();
+        self
+    }
+
+    /// The same with a `recover` that says the same of every handle.
+    pub(crate) fn knowing(self, said: Said) -> Self {
+        self.with("recover", &answering(said))
     }
 
     /// The same with an `inspect` that answers `lost` with the settings, or with the refusal.
@@ -178,17 +230,20 @@ impl Guest {
                 global.get $free local.get 3 i32.add i32.const 7 i32.add i32.const -8 i32.and global.set $free)
             "#,
         );
-        // result<description>: 0 = ok, then at 4 the record. `reads` is the one schema at 1016.
+        // result<description>: 0 = ok, then at 4 the record.
         let [name, version, schema] = texts;
         let attributes = self.attribute.unwrap_or(Text { at: 0, length: 0 });
         let words: Vec<u8> = [0]
             .into_iter()
             .chain([name.at, name.length, version.at, version.length])
-            .chain([1, 1_016, 1, schema.at, schema.length])
+            .chain([self.writes, READS, u32::try_from(self.reads.len()).unwrap()])
+            .chain([schema.at, schema.length])
             .chain([attributes.at, attributes.length])
             .flat_map(u32::to_le_bytes)
             .collect();
-        for (at, bytes) in [(TEXTS, &guest.texts), (1_016, &vec![1]), (1_024, &words)] {
+        let reads = self.reads.iter().flat_map(|schema| schema.to_le_bytes());
+        let reads: Vec<u8> = reads.collect();
+        for (at, bytes) in [(TEXTS, &guest.texts), (READS, &reads), (1_024, &words)] {
             writeln!(core, "(data (i32.const {at}) \"{}\")", escaped(bytes)).unwrap();
         }
         guest.exports(world, &mut core);

@@ -5,6 +5,7 @@
 
 pub(crate) mod guest;
 pub(crate) mod processes;
+pub(crate) mod swaps;
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -16,15 +17,17 @@ use fleet_capability::endpoint::Endpoints;
 use fleet_capability::{Redactor, SecretValue};
 use fleet_model::driver::{Handle, Workload};
 use fleet_model::plugin::{Plugin, PluginState};
-use fleet_model::{Attempt, Generation, ItemKey, Name, NodeId, Op, Verb, WorkloadId};
+use fleet_model::{Attempt, Error, Generation, ItemKey, Name, NodeId, Op, Verb, WorkloadId};
 use fleet_plugin::{
-    Ceiling, CompileCommand, Driver, Drivers, Grants, PluginHost, PluginHostOptions, VerifyOptions,
+    Ceiling, CompileCommand, Driver, Drivers, Grants, PluginHost, PluginHostOptions, SwapSettings,
+    VerifyOptions,
 };
 use fleet_seam::{Clock, SystemClock};
 use tempfile::TempDir;
 
 pub(crate) use guest::Guest;
 pub(crate) use processes::FakeProcesses;
+pub(crate) use swaps::{Alive, Stops};
 
 /// A machine with an empty plugin folder.
 pub(crate) struct Machine {
@@ -45,6 +48,12 @@ pub(crate) struct Machine {
     pub(crate) redactor: Redactor,
     /// Its time.
     pub(crate) clock: Arc<dyn Clock>,
+    /// What its plugins have made.
+    pub(crate) alive: Arc<Alive>,
+    /// How patient its swaps are.
+    pub(crate) swap: SwapSettings,
+    /// Where its swaps stop.
+    pub(crate) stops: Arc<Stops>,
 }
 
 impl Machine {
@@ -64,6 +73,12 @@ impl Machine {
             endpoints: None,
             redactor: Redactor::default(),
             clock: Arc::new(SystemClock),
+            alive: Arc::default(),
+            swap: SwapSettings {
+                settle_ms: 100,
+                ..SwapSettings::default()
+            },
+            stops: Arc::default(),
         }
     }
 
@@ -84,15 +99,25 @@ impl Machine {
 
     /// The copies of components it keeps.
     pub(crate) fn copies(&self) -> Vec<String> {
-        let folder = self.root.path().join("data/plugins/store");
-        let files = fs::read_dir(folder).unwrap();
+        let files = fs::read_dir(self.store()).unwrap();
         files
             .map(|file| file.unwrap().file_name().into_string().unwrap())
+            .filter(|file| file.ends_with(".wasm"))
             .collect()
     }
 
     pub(crate) fn grants_path(&self) -> PathBuf {
         self.root.path().join("grants.toml")
+    }
+
+    /// The folder with what is written down of swaps.
+    pub(crate) fn records(&self) -> PathBuf {
+        self.root.path().join("data/plugins/swap")
+    }
+
+    /// The copies of components.
+    pub(crate) fn store(&self) -> PathBuf {
+        self.root.path().join("data/plugins/store")
     }
 
     /// Puts a file into the plugin folder.
@@ -108,7 +133,16 @@ impl Machine {
 
     /// Starts a host and waits until it has settled.
     pub(crate) async fn host(&self) -> Arc<PluginHost> {
-        let host = PluginHost::open(PluginHostOptions {
+        let host = self.open().unwrap();
+        tokio::time::timeout(Duration::from_secs(60), host.settled())
+            .await
+            .expect("the host settles");
+        host
+    }
+
+    /// Starts a host.
+    pub(crate) fn open(&self) -> Result<Arc<PluginHost>, Error> {
+        PluginHost::open(PluginHostOptions {
             folder: self.folder(),
             data: self.root.path().join("data"),
             cache: None,
@@ -125,12 +159,10 @@ impl Machine {
             redactor: self.redactor.clone(),
             clock: self.clock.clone(),
             node_name: "here".to_owned(),
+            live: self.alive.clone(),
+            swap: self.swap.clone(),
+            points: self.stops.clone(),
         })
-        .unwrap();
-        tokio::time::timeout(Duration::from_secs(60), host.settled())
-            .await
-            .expect("the host settles");
-        host
     }
 
     /// What `verify` says about a path.

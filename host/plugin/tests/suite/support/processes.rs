@@ -12,6 +12,7 @@ use fleet_capability::{
 };
 use fleet_model::{Error, Op};
 use futures::StreamExt;
+use tokio::sync::Notify;
 
 /// Says yes to everything and remembers what was asked.
 #[derive(Default)]
@@ -24,6 +25,58 @@ pub(crate) struct FakeProcesses {
     pub(crate) hangs: AtomicBool,
     /// How many looks hang.
     pub(crate) hanging: AtomicUsize,
+    starts: Starts,
+}
+
+/// Starts that are held.
+#[derive(Default)]
+struct Starts {
+    is_held: AtomicBool,
+    /// How many have begun, and how many of those have ended.
+    begun: AtomicUsize,
+    ended: AtomicUsize,
+    overlapped: AtomicBool,
+    changed: Notify,
+}
+
+impl FakeProcesses {
+    /// From now on no start ends.
+    pub(crate) fn hold_starts(&self) {
+        self.starts.is_held.store(true, Ordering::SeqCst);
+    }
+
+    /// From now on every start ends.
+    pub(crate) fn release_starts(&self) {
+        self.starts.is_held.store(false, Ordering::SeqCst);
+        self.starts.changed.notify_waiters();
+    }
+
+    /// How many starts have begun.
+    pub(crate) fn starts(&self) -> usize {
+        self.starts.begun.load(Ordering::SeqCst)
+    }
+
+    /// Whether two were under way at one time.
+    pub(crate) fn overlapped(&self) -> bool {
+        self.starts.overlapped.load(Ordering::SeqCst)
+    }
+
+    /// Returns when so many starts have begun.
+    pub(crate) async fn starts_begun(&self, number: usize) {
+        self.until(|| self.starts() >= number).await;
+    }
+
+    async fn until(&self, is_so: impl Fn() -> bool) {
+        loop {
+            let changed = self.starts.changed.notified();
+            tokio::pin!(changed);
+            changed.as_mut().enable();
+            if is_so() {
+                return;
+            }
+            changed.await;
+        }
+    }
 }
 
 impl FakeProcesses {
@@ -72,6 +125,14 @@ impl Processes for FakeProcesses {
         reference: &str,
     ) -> Result<ProcessStatus, Error> {
         self.note(format!("{} start {op} {reference}", caller.plugin));
+        let begun = self.starts.begun.fetch_add(1, Ordering::SeqCst);
+        if self.starts.ended.load(Ordering::SeqCst) < begun {
+            self.starts.overlapped.store(true, Ordering::SeqCst);
+        }
+        self.starts.changed.notify_waiters();
+        self.until(|| !self.starts.is_held.load(Ordering::SeqCst))
+            .await;
+        self.starts.ended.fetch_add(1, Ordering::SeqCst);
         Ok(running())
     }
 

@@ -63,7 +63,7 @@ impl driver::Guest for Berth {
     fn describe() -> Result<Description, Error> {
         Ok(Description {
             name: "berth".to_owned(),
-            version: env!("CARGO_PKG_VERSION").to_owned(),
+            version: fleet_sdk::version!(),
             handle_schema: SCHEMA,
             reads: vec![SCHEMA],
             config_schema: include_str!("../config.schema.json").to_owned(),

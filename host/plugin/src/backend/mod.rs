@@ -1,5 +1,7 @@
 //! A backend that is a component: [`Driver`] by calls into whatever generation is active.
 
+mod ask;
+
 use std::collections::BTreeSet;
 use std::sync::Arc;
 
@@ -14,170 +16,28 @@ use fleet_model::exec::{ExecSpec, ExecState, TerminalSize};
 use fleet_model::stats::Usage;
 use fleet_model::{Error, ErrorKind, ItemKey, Name, Op};
 use futures::StreamExt;
-use futures::future::BoxFuture;
-use wasmtime::Store;
-use wasmtime::component::Instance;
 
-use crate::bindings::exports::fleet::backend::{driver, exec};
-use crate::bindings::fleet::common::types as wit;
-use crate::call::{Call, GuestResult, Place};
-use crate::convert::{Intake, from_guest, to_guest, token};
+use crate::call::Call;
+use crate::convert::{from_guest, to_guest, token};
 use crate::driver::Driver;
-use crate::failure::Failure;
-use crate::generation::PluginGeneration;
+use crate::generation::Serving;
 use crate::patience::Patience;
 use crate::registry::Registry;
-use crate::state::CallState;
-use crate::template::Template;
 use crate::terms::Terms;
+use ask::Offer;
 
 /// How many handles one call of `recover` is about: with the largest handles, a tenth of the
 /// memory a plugin has by default.
-const RECOVER_AT_ONCE: usize = 100;
+pub(crate) const RECOVER_AT_ONCE: usize = 100;
 
 /// One backend, whatever code answers for it.
 pub struct Backend {
-    active: ArcSwap<PluginGeneration>,
+    active: ArcSwap<Serving>,
+    /// Other code that is still asked about handles which the active code does not read.
+    kept: ArcSwap<Vec<Arc<Serving>>>,
     patience: Patience,
     registry: Arc<Registry>,
-    file: String,
-}
-
-impl Backend {
-    pub(crate) fn new(generation: PluginGeneration, registry: Arc<Registry>, file: String) -> Self {
-        let clock = generation.scope.services.clock.clone();
-        Self {
-            patience: Patience::new(generation.manifest.name.clone(), clock),
-            active: ArcSwap::from_pointee(generation),
-            registry,
-            file,
-        }
-    }
-
-    /// The generation that a call which begins now belongs to.
-    fn generation(&self) -> Arc<PluginGeneration> {
-        self.active.load_full()
-    }
-
-    /// Has a call made when there is a place for it, unless the plugin is left alone with its item.
-    async fn when_it_may<A, F: Future<Output = Result<A, Failure>>>(
-        &self,
-        generation: &PluginGeneration,
-        item: Option<&ItemKey>,
-        make: impl FnOnce(Place) -> F,
-    ) -> Result<A, Error> {
-        let enter = || generation.callee.enter(&generation.scope);
-        let Some(item) = item else {
-            let place = enter().await?;
-            return Ok(make(place).await?);
-        };
-        // Asked before there is a place, so that nobody waits for nothing, and again when there is
-        // one: the calls before it may have used the budget up.
-        self.patience.check(item)?;
-        let place = enter().await?;
-        let attempt = self.patience.begin(item)?;
-        let result = make(place).await;
-        attempt.ended(&result);
-        Ok(result?)
-    }
-
-    /// Calls an export of `driver` and reads its answer.
-    async fn ask<T: Send + 'static, A>(
-        &self,
-        call: Call,
-        work: impl for<'a> FnOnce(
-            &'a mut Store<CallState>,
-            &'a driver::Guest,
-        ) -> BoxFuture<'a, GuestResult<T>>
-        + Send
-        + 'static,
-        read: impl FnOnce(Intake<'_>, T) -> Result<A, Error> + Send,
-    ) -> Result<A, Error> {
-        let generation = self.generation();
-        let item = call.item.clone();
-        self.when_it_may(&generation, item.as_ref(), |place| async {
-            let PluginGeneration { callee, scope, .. } = &*generation;
-            let answer = callee.driver(place, scope, call, work).await?;
-            read(scope.intake(), answer).map_err(Failure::answered)
-        })
-        .await
-    }
-
-    /// Calls an export that not every backend has, of a generation that has it.
-    async fn ask_if<T, W>(
-        &self,
-        generation: &PluginGeneration,
-        call: Call,
-        work: W,
-    ) -> Result<T, Error>
-    where
-        T: Send + 'static,
-        W: for<'a> FnOnce(
-                &'a mut Store<CallState>,
-                Instance,
-                &'a Template,
-            ) -> BoxFuture<'a, GuestResult<T>>
-            + Send,
-    {
-        let item = call.item.clone();
-        self.when_it_may(generation, item.as_ref(), |place| async {
-            let PluginGeneration { callee, scope, .. } = generation;
-            callee.call(place, scope, call, work).await
-        })
-        .await
-    }
-
-    /// Calls an export of `exec`, of a generation that has it.
-    async fn ask_exec<T: Send + 'static>(
-        &self,
-        call: Call,
-        work: impl for<'a> FnOnce(
-            &'a mut Store<CallState>,
-            &'a exec::Guest,
-        ) -> BoxFuture<'a, GuestResult<T>>
-        + Send
-        + 'static,
-    ) -> Result<T, Error> {
-        let generation = self.generation();
-        if !generation.callee.template.has_exec() {
-            return Err(missing(
-                &generation,
-                "no-exec",
-                "runs no programs beside a workload's own",
-            ));
-        }
-        self.ask_if(&generation, call, move |store, instance, template| {
-            Box::pin(async move {
-                let guest = template.exec(&mut *store, &instance)?;
-                work(store, &guest).await
-            })
-        })
-        .await
-    }
-
-    /// A call that changes something and gives back the new handle. What is not there any more
-    /// needs no change: its handle stays.
-    async fn change(
-        &self,
-        op: &Op,
-        handle: &Handle,
-        work: impl for<'a> FnOnce(
-            &'a mut Store<CallState>,
-            &'a driver::Guest,
-            wit::Op,
-            wit::Handle,
-        ) -> BoxFuture<'a, GuestResult<wit::Handle>>
-        + Send
-        + 'static,
-    ) -> Result<Handle, Error> {
-        let (guest_op, guest_handle) = (to_guest::op(op), to_guest::handle(handle));
-        self.ask(
-            Call::effect(op),
-            move |store, guest| work(store, guest, guest_op, guest_handle),
-            |_, handle| from_guest::handle(handle),
-        )
-        .await
-    }
+    file: ArcSwap<String>,
 }
 
 /// `not-found` is success where nothing was to be left.
@@ -186,16 +46,6 @@ fn gone_is_fine<T>(result: Result<T, Error>, instead: impl FnOnce() -> T) -> Res
         Err(error) if error.kind == ErrorKind::NotFound => Ok(instead()),
         result => result,
     }
-}
-
-/// What a backend answers where it does not offer something.
-fn missing(generation: &PluginGeneration, code: &str, what: &str) -> Error {
-    let manifest = &generation.manifest;
-    let message = format!(
-        "the backend `{}` {} {what}",
-        manifest.name, manifest.version
-    );
-    Error::unsupported(code, message).with("plugin", &manifest.name)
 }
 
 /// The output of a program beside a workload is bytes: a line that a plugin brings itself gets its line
@@ -218,31 +68,34 @@ fn as_bytes(source: Source) -> Source {
 #[async_trait]
 impl Driver for Backend {
     fn description(&self) -> Arc<Description> {
-        self.generation().description.clone()
+        self.serving().generation.description.clone()
     }
 
     async fn fingerprint(&self) -> Result<Fingerprint, Error> {
-        let generation = self.generation();
+        let asked = self.serving();
         let mut answer = self
             .ask(
                 Call::look("fingerprint"),
+                None,
                 |store, guest| Box::pin(guest.call_fingerprint(store)),
                 |intake, found| Ok(from_guest::fingerprint(intake, found)),
             )
             .await;
         if let Ok(found) = &mut answer {
-            let fixed = generation.callee.template.offers();
-            found.attributes.retain(|name, _| !fixed.contains_key(name));
+            asked.generation.callee.template.keep_own_facts(found);
         }
-        self.registry.fingerprint(&self.file, &answer);
+        // What other code said of itself is not this one's.
+        if Arc::ptr_eq(&asked, &self.active.load()) {
+            self.registry.fingerprint(&self.file.load(), &answer);
+        }
         answer
     }
 
     fn check_secrets(&self, op: &Op, names: &BTreeSet<Name>) -> Result<(), Error> {
-        let generation = self.generation();
+        let serving = self.serving();
         names
             .iter()
-            .try_for_each(|name| generation.scope.check_secret(op, name))
+            .try_for_each(|name| serving.generation.scope.check_secret(op, name))
     }
 
     async fn create(&self, op: &Op, workload: &Workload) -> Result<Creation, Error> {
@@ -250,11 +103,12 @@ impl Driver for Backend {
             terms: Some(Terms::of(workload)),
             ..Call::effect(op)
         };
-        let (guest_op, workload) = (to_guest::op(op), to_guest::workload(workload));
+        let asked = Arc::new((to_guest::op(op), to_guest::workload(workload)));
         self.ask(
             call,
+            None,
             move |store, guest| {
-                Box::pin(async move { guest.call_create(store, &guest_op, &workload).await })
+                Box::pin(async move { guest.call_create(store, &asked.0, &asked.1).await })
             },
             from_guest::creation,
         )
@@ -292,6 +146,7 @@ impl Driver for Backend {
         let destroyed = self
             .ask(
                 Call::effect(op),
+                Some(handle.schema),
                 move |store, guest| {
                     Box::pin(
                         async move { guest.call_destroy(store, &guest_op, &guest_handle).await },
@@ -304,9 +159,11 @@ impl Driver for Backend {
     }
 
     async fn inspect(&self, item: &ItemKey, handle: &Handle) -> Result<Observation, Error> {
+        let schema = Some(handle.schema);
         let handle = to_guest::handle(handle);
         self.ask(
             Call::look_at("inspect", item),
+            schema,
             move |store, guest| Box::pin(async move { guest.call_inspect(store, &handle).await }),
             |intake, seen| Ok(from_guest::observation(intake, seen)),
         )
@@ -315,11 +172,15 @@ impl Driver for Backend {
 
     async fn recover(&self, handles: &[Handle]) -> Result<Vec<Observation>, Error> {
         let mut observations = Vec::with_capacity(handles.len());
-        for some in handles.chunks(RECOVER_AT_ONCE) {
+        // Handles of one schema are for the same code.
+        let alike = handles.chunk_by(|a, b| a.schema == b.schema);
+        for some in alike.flat_map(|alike| alike.chunks(RECOVER_AT_ONCE)) {
             let asked = some.len();
-            let handles: Vec<_> = some.iter().map(to_guest::handle).collect();
+            let schema = some.first().map(|handle| handle.schema);
+            let handles: Arc<[_]> = some.iter().map(to_guest::handle).collect();
             let answers = self.ask(
                 Call::look("recover"),
+                schema,
                 move |store, guest| {
                     Box::pin(async move { guest.call_recover(store, &handles).await })
                 },
@@ -338,6 +199,7 @@ impl Driver for Backend {
         let page = to_guest::page(cursor, limit);
         self.ask(
             Call::look("list"),
+            None,
             move |store, guest| Box::pin(async move { guest.call_list(store, &page).await }),
             |intake, listing| from_guest::listing(intake, limit, listing),
         )
@@ -345,9 +207,11 @@ impl Driver for Backend {
     }
 
     async fn watch(&self, item: &ItemKey, handle: &Handle) -> Result<Option<Source>, Error> {
+        let schema = Some(handle.schema);
         let handle = to_guest::handle(handle);
         self.ask(
             Call::look_at("watch", item),
+            schema,
             move |store, guest| {
                 Box::pin(async move {
                     let answer = guest.call_watch(&mut *store, &handle).await?;
@@ -366,37 +230,33 @@ impl Driver for Backend {
         handle: &Handle,
         options: &OutputOptions,
     ) -> Result<Source, Error> {
-        let generation = self.generation();
-        if !generation.callee.template.has_logs() {
-            return Err(missing(&generation, "no-logs", "offers no logs"));
-        }
-        let (handle, options) = (to_guest::handle(handle), to_guest::log_options(options));
+        let (told, options) = (to_guest::handle(handle), to_guest::log_options(options));
         let call = Call::look_at("logs", item);
-        self.ask_if(&generation, call, move |store, instance, template| {
-            Box::pin(async move {
-                let logs = template.logs(&mut *store, &instance)?;
-                let answer = logs.call_open(&mut *store, &handle, &options).await?;
-                Ok(answer.map(|source| store.data_mut().take(source)))
-            })
-        })
+        self.ask_if(
+            Offer::Logs,
+            call,
+            handle,
+            move |store, instance, template| {
+                Box::pin(async move {
+                    let logs = template.logs(&mut *store, &instance)?;
+                    let answer = logs.call_open(&mut *store, &told, &options).await?;
+                    Ok(answer.map(|source| store.data_mut().take(source)))
+                })
+            },
+        )
         .await?
     }
 
     async fn send(&self, op: &Op, handle: &Handle, bytes: Bytes) -> Result<(), Error> {
-        let generation = self.generation();
-        if !generation.callee.template.has_input() {
-            return Err(missing(&generation, "no-input", "takes no commands"));
-        }
-        let (guest_op, handle) = (to_guest::op(op), to_guest::handle(handle));
+        let (guest_op, told) = (to_guest::op(op), to_guest::handle(handle));
         self.ask_if(
-            &generation,
+            Offer::Input,
             Call::effect(op),
+            handle,
             move |store, instance, template| {
                 Box::pin(async move {
                     let input = template.input(&mut *store, &instance)?;
-                    input
-                        .call_send(&mut *store, &guest_op, &handle, &bytes)
-                        .await
+                    input.call_send(&mut *store, &guest_op, &told, &bytes).await
                 })
             },
         )
@@ -404,20 +264,17 @@ impl Driver for Backend {
     }
 
     async fn signal(&self, op: &Op, handle: &Handle, signal: &str) -> Result<(), Error> {
-        let generation = self.generation();
-        if !generation.callee.template.has_signals() {
-            return Err(missing(&generation, "no-signals", "sends no signals"));
-        }
-        let (guest_op, handle) = (to_guest::op(op), to_guest::handle(handle));
+        let (guest_op, told) = (to_guest::op(op), to_guest::handle(handle));
         let signal = signal.to_owned();
         self.ask_if(
-            &generation,
+            Offer::Signals,
             Call::effect(op),
+            handle,
             move |store, instance, template| {
                 Box::pin(async move {
                     let signals = template.signals(&mut *store, &instance)?;
                     signals
-                        .call_send(&mut *store, &guest_op, &handle, &signal)
+                        .call_send(&mut *store, &guest_op, &told, &signal)
                         .await
                 })
             },
@@ -426,29 +283,29 @@ impl Driver for Backend {
     }
 
     async fn usage(&self, item: &ItemKey, handle: &Handle) -> Result<Usage, Error> {
-        let generation = self.generation();
-        if !generation.callee.template.has_stats() {
-            let what = "does not tell what a workload uses";
-            return Err(missing(&generation, "no-stats", what));
-        }
-        let handle = to_guest::handle(handle);
+        let told = to_guest::handle(handle);
         let call = Call::look_at("stats", item);
-        self.ask_if(&generation, call, move |store, instance, template| {
-            Box::pin(async move {
-                let stats = template.stats(&mut *store, &instance)?;
-                stats.call_take(&mut *store, &handle).await
-            })
-        })
+        self.ask_if(
+            Offer::Stats,
+            call,
+            handle,
+            move |store, instance, template| {
+                Box::pin(async move {
+                    let stats = template.stats(&mut *store, &instance)?;
+                    stats.call_take(&mut *store, &told).await
+                })
+            },
+        )
         .await
         .map(|sample| from_guest::usage(&sample))
     }
 
     async fn exec(&self, op: &Op, handle: &Handle, spec: &ExecSpec) -> Result<String, Error> {
-        let (guest_op, handle) = (to_guest::op(op), to_guest::handle(handle));
+        let (guest_op, told) = (to_guest::op(op), to_guest::handle(handle));
         let request = to_guest::exec(spec);
         let known = self
-            .ask_exec(Call::effect(op), move |store, guest| {
-                Box::pin(async move { guest.call_start(store, &guest_op, &handle, &request).await })
+            .ask_exec(Call::effect(op), handle, move |store, guest| {
+                Box::pin(async move { guest.call_start(store, &guest_op, &told, &request).await })
             })
             .await?;
         token(known, "the name of an exec")
@@ -461,12 +318,12 @@ impl Driver for Backend {
         exec: &str,
         after: u64,
     ) -> Result<Source, Error> {
-        let (handle, exec) = (to_guest::handle(handle), exec.to_owned());
+        let (told, exec) = (to_guest::handle(handle), exec.to_owned());
         let cursor = (after > 0).then(|| after.to_string());
-        self.ask_exec(Call::look_at("open", item), move |store, guest| {
+        self.ask_exec(Call::look_at("open", item), handle, move |store, guest| {
             Box::pin(async move {
                 let answer = guest
-                    .call_open(&mut *store, &handle, &exec, cursor.as_deref())
+                    .call_open(&mut *store, &told, &exec, cursor.as_deref())
                     .await?;
                 Ok(answer.map(|source| store.data_mut().take(source)))
             })
@@ -481,14 +338,18 @@ impl Driver for Backend {
         handle: &Handle,
         exec: &str,
     ) -> Result<ExecState, Error> {
-        let (handle, exec) = (to_guest::handle(handle), exec.to_owned());
+        let (told, exec) = (to_guest::handle(handle), exec.to_owned());
         let state = self
-            .ask_exec(Call::look_at("inspect", item), move |store, guest| {
-                Box::pin(async move { guest.call_inspect(store, &handle, &exec).await })
-            })
+            .ask_exec(
+                Call::look_at("inspect", item),
+                handle,
+                move |store, guest| {
+                    Box::pin(async move { guest.call_inspect(store, &told, &exec).await })
+                },
+            )
             .await?;
         Ok(from_guest::exec_state(
-            self.generation().scope.intake(),
+            self.serving().generation.scope.intake(),
             state,
         ))
     }
@@ -500,11 +361,15 @@ impl Driver for Backend {
         exec: &str,
         size: TerminalSize,
     ) -> Result<(), Error> {
-        let (handle, exec) = (to_guest::handle(handle), exec.to_owned());
+        let (told, exec) = (to_guest::handle(handle), exec.to_owned());
         let size = to_guest::size(size);
-        self.ask_exec(Call::look_at("resize", item), move |store, guest| {
-            Box::pin(async move { guest.call_resize(store, &handle, &exec, size).await })
-        })
+        self.ask_exec(
+            Call::look_at("resize", item),
+            handle,
+            move |store, guest| {
+                Box::pin(async move { guest.call_resize(store, &told, &exec, size).await })
+            },
+        )
         .await
     }
 
@@ -515,12 +380,12 @@ impl Driver for Backend {
         exec: &str,
         signal: &str,
     ) -> Result<(), Error> {
-        let (guest_op, handle) = (to_guest::op(op), to_guest::handle(handle));
+        let (guest_op, told) = (to_guest::op(op), to_guest::handle(handle));
         let (exec, signal) = (exec.to_owned(), signal.to_owned());
-        self.ask_exec(Call::effect(op), move |store, guest| {
+        self.ask_exec(Call::effect(op), handle, move |store, guest| {
             Box::pin(async move {
                 guest
-                    .call_signal(store, &guest_op, &handle, &exec, &signal)
+                    .call_signal(store, &guest_op, &told, &exec, &signal)
                     .await
             })
         })
@@ -528,11 +393,11 @@ impl Driver for Backend {
     }
 
     async fn remove_exec(&self, op: &Op, handle: &Handle, exec: &str) -> Result<(), Error> {
-        let (guest_op, handle) = (to_guest::op(op), to_guest::handle(handle));
+        let (guest_op, told) = (to_guest::op(op), to_guest::handle(handle));
         let exec = exec.to_owned();
         let removed = self
-            .ask_exec(Call::effect(op), move |store, guest| {
-                Box::pin(async move { guest.call_remove(store, &guest_op, &handle, &exec).await })
+            .ask_exec(Call::effect(op), handle, move |store, guest| {
+                Box::pin(async move { guest.call_remove(store, &guest_op, &told, &exec).await })
             })
             .await;
         gone_is_fine(removed, || ())
