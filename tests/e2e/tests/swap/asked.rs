@@ -33,9 +33,11 @@ fn a_trial_changes_nothing_a_swap_is_taken_and_the_way_back_quarantines() {
     ] {
         assert!(said.stdout.contains(word), "{word}: {said:?}");
     }
-    let active = bench.active("mock");
-    assert_eq!(active["version"], "0.1.0+next");
-    assert!(active["probation_until_ms"].is_u64(), "{active:#}");
+    let active = wait_for("its probation", 20, || {
+        let row = bench.active("mock");
+        let is_so = row["version"] == "0.1.0+next" && row["probation_until_ms"].is_u64();
+        is_so.then_some(row)
+    });
     let table = bench.host.cli(["plugin", "ls"]).ok().stdout;
     assert!(table.contains("on probation"), "{table}");
 
@@ -55,13 +57,15 @@ fn a_trial_changes_nothing_a_swap_is_taken_and_the_way_back_quarantines() {
         (&back["kind"], &back["cause"], &back["verdict"]),
         (&json!("rollback"), &json!("operator"), &json!("active"))
     );
-    assert_eq!(bench.active("mock")["digest"], first["digest"]);
+    bench.listed("mock", &first["digest"]);
     let refused = bench.swap("mock", &next, &[]);
     assert_eq!(refused.code, 4, "{refused:?}");
     assert!(refused.stderr.contains("quarantine"), "{refused:?}");
-    let shown = bench.host.cli(["plugin", "show", "mock"]).ok().stdout;
-    let kept_out = |line: &&str| line.starts_with("newcomers:") && line.contains("quarantined");
-    assert!(shown.lines().any(|line| kept_out(&line)), "{shown}");
+    wait_for("the quarantine to be shown", 20, || {
+        let shown = bench.host.cli(["plugin", "show", "mock"]).ok().stdout;
+        let kept_out = |line: &str| line.starts_with("newcomers:") && line.contains("quarantined");
+        shown.lines().any(kept_out).then_some(())
+    });
     let digest = active["digest"].as_str().unwrap();
     let allowed = bench
         .host
@@ -154,7 +158,7 @@ fn a_swap_goes_on_when_nobody_waits_and_a_second_one_meanwhile_is_refused() {
         (first["verdict"] == "active").then_some(first)
     });
     assert_eq!(ended["cause"], "upload", "{ended:#}");
-    assert_eq!(ended["to"]["digest"], bench.active("native")["digest"]);
+    bench.listed("native", &ended["to"]["digest"]);
     assert_eq!(second.code, 4, "{second:?}");
     assert!(second.stderr.contains("native"), "{second:?}");
 }

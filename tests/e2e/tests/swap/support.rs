@@ -127,7 +127,15 @@ impl Bench {
     pub(crate) fn swapped(&self, name: &str, version: &Version) -> Value {
         let report = self.swap(name, version, &["--output", "json"]).ok().json();
         assert_eq!(report["verdict"], "active", "{report:#}");
+        self.listed(name, &report["to"]["digest"]);
         report
+    }
+
+    /// Waits until the list has this one as active: a node tells of it beside its answers.
+    pub(crate) fn listed(&self, name: &str, digest: &Value) {
+        wait_for(&format!("{name} {digest} in the list"), 20, || {
+            (self.active(name)["digest"] == *digest).then_some(())
+        });
     }
 
     /// All rows of the list that have this name.
