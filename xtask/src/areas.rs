@@ -5,7 +5,7 @@ use crate::say;
 use crate::slow::{TestTime, from_junit, from_libtest};
 use crate::test::{Area, Missing, Needs, Session, Stop};
 use crate::workspace::{Workspace, on_path, output, run};
-use crate::{bench, build, engine, generate, tools};
+use crate::{bench, build, engine, generate, toolchains, tools};
 use std::fs;
 use std::io::{BufRead as _, BufReader};
 use std::process::{Command, Stdio};
@@ -63,6 +63,9 @@ pub(crate) const AREAS: [Area; 8] = [
 ];
 
 const END_TO_END: &str = "fleet-e2e";
+
+/// Plugins that do their worst: built by the host, so its tests run with those that start it.
+const HOSTILE: &str = "fleet-test-hostile";
 
 const INVENTED_RUNTIME: &str = "fleet-test-berth";
 
@@ -155,7 +158,7 @@ fn deny(session: &mut Session<'_>) -> Result<(), Stop> {
 fn unit(session: &mut Session<'_>) -> Result<(), Stop> {
     tools::system_packages("unit", session.missing)?;
     engine::provide(session.missing)?;
-    let selection = ["--workspace", "--exclude", END_TO_END];
+    let selection = ["--workspace", "--exclude", END_TO_END, "--exclude", HOSTILE];
     run_tests(session, &selection)?;
     run(&mut components_here(session.workspace, "test"))?;
     // Examples in documentation: nextest does not know them, and they report no times.
@@ -167,12 +170,13 @@ fn unit(session: &mut Session<'_>) -> Result<(), Stop> {
 fn end_to_end(session: &mut Session<'_>) -> Result<(), Stop> {
     tools::system_packages("e2e", session.missing)?;
     engine::provide(session.missing)?;
+    toolchains::provide(session.missing)?;
     // A server that tests start; cargo builds no other package's programs for them.
     run(&mut session
         .workspace
         .cargo(["build", "--release", "-p", INVENTED_RUNTIME]))?;
     build::build_next(session.workspace, &session.workspace.next_plugins())?;
-    run_tests(session, &["-p", END_TO_END])
+    run_tests(session, &["-p", END_TO_END, "-p", HOSTILE])
 }
 
 /// Runs the tests of some packages with nextest, where it is installed, else with `cargo test`,
@@ -197,6 +201,7 @@ fn with_nextest(workspace: &Workspace, missing: Missing, selection: &[&str]) -> 
     let _ = fs::remove_file(&report);
     let mut command = workspace.cargo(["nextest", "run", "--release", "--profile", "ci"]);
     engine::describe(workspace, missing, &mut command);
+    toolchains::describe(missing, &mut command);
     let result = run(test_environment(workspace, &mut command)
         .args(selection)
         .arg("--no-tests=pass"));
@@ -211,6 +216,7 @@ fn with_cargo_test(
 ) -> Result<Tested, String> {
     let mut command = workspace.cargo(["test", "--release", "--no-fail-fast"]);
     engine::describe(workspace, missing, &mut command);
+    toolchains::describe(missing, &mut command);
     let mut child = test_environment(workspace, &mut command)
         .args(selection)
         .arg("--tests")

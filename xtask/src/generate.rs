@@ -15,7 +15,8 @@ pub(crate) const COMMAND: Command = Command {
 Usage: cargo xtask generate
 
 Builds like `cargo xtask build`, then rewrites docs/openapi.json with
-`fleet-host openapi` and docs/configuration.md with `fleet-host config reference`.",
+`fleet-host openapi`, docs/configuration.md with `fleet-host config reference`
+and docs/wit.md with `fleet-host plugin contract`.",
     run,
 };
 
@@ -25,7 +26,7 @@ struct Document {
     command: &'static [&'static str],
 }
 
-const DOCUMENTS: [Document; 2] = [
+const DOCUMENTS: [Document; 3] = [
     Document {
         file: "docs/openapi.json",
         command: &["openapi"],
@@ -33,6 +34,10 @@ const DOCUMENTS: [Document; 2] = [
     Document {
         file: "docs/configuration.md",
         command: &["config", "reference"],
+    },
+    Document {
+        file: "docs/wit.md",
+        command: &["plugin", "contract"],
     },
 ];
 

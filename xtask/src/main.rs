@@ -20,6 +20,7 @@ mod run;
 mod slow;
 mod soak;
 mod test;
+mod toolchains;
 mod tools;
 mod workspace;
 

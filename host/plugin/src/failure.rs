@@ -6,6 +6,7 @@ use wasmtime::{PoolConcurrencyLimitError, Trap, WasmBacktrace};
 use wasmtime_wasi::I32Exit;
 
 use crate::convert::{MAX_TEXT, text};
+use crate::last_words::last_words;
 use crate::limits::CpuSpent;
 use crate::manifest::Limits;
 
@@ -82,7 +83,7 @@ impl Failed<'_> {
         let (plugin, verb) = (self.plugin, self.verb);
         if error.is::<CpuSpent>() {
             let message = format!(
-                "`{plugin}` used more than {} ms of processor time in `{verb}`: `cpu_ms` in [limits] of its manifest",
+                "`{plugin}` used more than {} ms of processor time in `{verb}`: let one call do less, or raise `cpu_ms` in [limits] of its manifest",
                 self.limits.cpu_ms
             );
             return self.with_facts(
@@ -100,30 +101,32 @@ impl Failed<'_> {
         }
         if self.memory_refused {
             let message = format!(
-                "`{plugin}` needs more than {} bytes of memory in `{verb}`: `memory_bytes` in [limits] of its manifest",
+                "`{plugin}` needs more than {} bytes of memory in `{verb}`: let one call hold less, or raise `memory_bytes` in [limits] of its manifest",
                 self.limits.memory_bytes
             );
             return self.with_facts(Error::new(ErrorKind::Exhausted, "memory", message), error);
         }
         let what = match (
-            panic_message(&self.stderr),
+            last_words(&self.stderr),
             error.downcast_ref::<Trap>(),
             error.downcast_ref::<I32Exit>(),
         ) {
-            (Some(panic), ..) => panic,
+            (Some(words), ..) => words,
             (None, Some(trap), _) => trap.to_string(),
             (None, None, Some(I32Exit(code))) => format!("it ended itself with exit code {code}"),
             (None, None, None) => error.root_cause().to_string(),
         };
-        let what = self.redactor.text(&what);
-        let message = format!("`{plugin}` trapped in `{verb}`: {what}");
-        self.with_facts(Error::internal("trap", text(message, MAX_TEXT)), error)
+        let what = text(self.redactor.text(&what).into_owned(), MAX_TEXT / 2);
+        let message = format!(
+            "`{plugin}` trapped in `{verb}`: {what}; mend the plugin: it may answer with an error, but not break off"
+        );
+        self.with_facts(Error::internal("trap", message), error)
     }
 
     /// It did not answer in time.
     pub(crate) fn too_late(&self) -> Failure {
         let message = format!(
-            "`{}` did not answer `{}` within {} ms: `deadline_ms` in [limits] of its manifest",
+            "`{}` did not answer `{}` within {} ms: no call may wait for the runtime (say what is so now, the host asks again); what needs longer raises `deadline_ms` in [limits] of its manifest",
             self.plugin, self.verb, self.limits.deadline_ms
         );
         let late = Error::new(ErrorKind::Deadline, "wall-clock", message);
@@ -153,49 +156,9 @@ impl Failed<'_> {
     }
 }
 
-/// The message of a Rust panic, or else the last line that was written.
-fn panic_message(stderr: &str) -> Option<String> {
-    let lines: Vec<&str> = stderr
-        .lines()
-        .map(str::trim_end)
-        .filter(|line| !line.is_empty())
-        .collect();
-    let Some(head) = lines.iter().rposition(|line| line.contains("panicked at ")) else {
-        return lines.last().map(|line| (*line).to_owned());
-    };
-    let mut lines = lines.into_iter().skip(head);
-    let place = lines
-        .next()
-        .and_then(|line| line.split_once("panicked at "))
-        .map(|(_, place)| place.trim_end_matches(':'));
-    let message: Vec<&str> = lines
-        .take_while(|line| !line.starts_with("note: "))
-        .collect();
-    Some(format!(
-        "panicked at {}: {}",
-        place.unwrap_or("?"),
-        message.join(" ")
-    ))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn the_panic_is_found_in_what_was_printed() {
-        let rust = "hello\n\nthread 'main' (1) panicked at src/lib.rs:7:5:\nindex out of bounds\n  left: 1\n\
-                    note: run with `RUST_BACKTRACE=1` environment variable to display a backtrace\n";
-        assert_eq!(
-            panic_message(rust).unwrap(),
-            "panicked at src/lib.rs:7:5: index out of bounds   left: 1"
-        );
-        assert_eq!(
-            panic_message("Traceback:\n  x\nValueError: no\n").unwrap(),
-            "ValueError: no"
-        );
-        assert_eq!(panic_message(""), None);
-    }
 
     #[test]
     fn limits_are_told_from_bugs() {
@@ -250,7 +213,7 @@ mod tests {
         assert!(
             error
                 .message
-                .ends_with("panicked at src/lib.rs:1:1: no such runtime"),
+                .contains(": panicked at src/lib.rs:1:1: no such runtime; mend the plugin"),
             "{error}"
         );
     }

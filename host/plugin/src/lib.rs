@@ -39,6 +39,7 @@ pub mod grants;
 mod host;
 mod imports;
 mod lane;
+mod last_words;
 mod limits;
 mod load;
 pub mod manifest;
@@ -54,6 +55,7 @@ mod sent;
 mod settings;
 mod shipped;
 mod state;
+mod surface;
 pub mod swap;
 mod template;
 mod terms;
@@ -72,6 +74,7 @@ pub use manifest::Manifest;
 pub use names::Names;
 pub use remedy::merged;
 pub use shipped::{Usual, default_grants, manifests};
+pub use surface::check_surface;
 pub use swap::{
     Adoption, KillAt, Live, LiveHandles, NoHandles, NoPoints, SwapLimits, SwapOptions, SwapPoint,
     SwapPoints, SwapRun, SwapSettings, SwapWay, Swaps, Upload,

@@ -33,12 +33,8 @@ impl Template {
         let misfit =
             |error: wasmtime::Error| format!("an export does not fit the contract: {error:#}");
         let driver = driver::GuestIndices::new(&pre).map_err(misfit)?;
-        let offers = |interface: &str| {
-            component
-                .component_type()
-                .get_export(component.engine(), interface)
-                .is_some()
-        };
+        // Looked for as the indices below are: a later patch of an interface is that interface.
+        let offers = |interface: &str| component.get_export_index(None, interface).is_some();
         let logs = offers(LOGS).then(|| logs::GuestIndices::new(&pre));
         let input = offers(INPUT).then(|| input::GuestIndices::new(&pre));
         let exec = offers(EXEC).then(|| exec::GuestIndices::new(&pre));

@@ -15,23 +15,33 @@
 //! else passes them on. Where it has a secret, its `env` holds a placeholder: pass that on as it is,
 //! and the host puts the value in on its way to where it belongs.
 //!
-//! Imports exist only inside a component: elsewhere a call of one panics. Keep what a plugin
-//! decides apart from the calls, and plain `cargo test` can test it.
+//! * [`processes`] is what a backend says of a program that it has the host run, [`or_gone`] what it says of
+//!   what is not there any more; [`Page::of`] makes a page of a list.
+//! * [`testing`] has fakes of all imports and a harness for tables: outside of a component the imports are
+//!   those fakes, so plain `cargo test` can call all of a plugin.
+//!
+//! The version is the contract's: 0.1.0 is for `fleet:backend@0.1.0`.
 
 #[doc(hidden)]
 pub mod bindings;
 mod error;
+mod imports;
+mod page;
+pub mod processes;
 mod state;
+#[cfg(not(target_arch = "wasm32"))]
+pub mod testing;
 mod workload;
 
 pub use bindings::exports::fleet::backend::{driver, logs};
 pub use bindings::fleet::common::types::{Attributes, Error, ErrorKind, Handle, Op, Page};
 pub use bindings::fleet::host::sources::Source;
-pub use bindings::fleet::host::{clock, config, endpoint, handles, lines, log, process};
 pub use bindings::optional::exec::exports::fleet::backend::exec;
 pub use bindings::optional::input::exports::fleet::backend::input;
 pub use bindings::optional::signals::exports::fleet::backend::signals;
 pub use bindings::optional::stats::exports::fleet::backend::stats;
+pub use error::or_gone;
+pub use imports::{clock, config, endpoint, handles, lines, log, process};
 
 /// The version that `describe` tells: the crate's own, and after it what the variable
 /// `FLEET_PLUGIN_STAMP` held at build time, if it was set. Two builds with different stamps are two

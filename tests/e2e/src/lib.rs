@@ -12,12 +12,17 @@
     reason = "a test harness: a failure here is a failing test, and it waits for real processes"
 )]
 
+pub mod author;
 mod disk;
 mod host;
 mod process;
 mod pty;
+mod toolchain;
+mod walk;
 
 pub use disk::on_disk;
 pub use host::{Host, HostOptions, Ran, binary, compile_cache, http_get, next_plugins, plugins};
 pub use process::{find_processes, is_alive, wait_for};
 pub use pty::Pty;
+pub use toolchain::Toolchain;
+pub use walk::{Walk, docs};

@@ -67,11 +67,10 @@ async fn live(settings: &Settings, context: &mut Context) -> Result<(), Failure>
     };
     let data = DataFolder::take(&settings.data)?;
     let mut stop = Stop::listen()?;
-    let listener = listen::listen(settings.listen).await?;
-    let address = listener
-        .local_addr()
-        .map_err(|error| Failure::io("cannot listen", &error))?;
+    let held = listen::hold(settings.listen)?;
+    let address = held.address();
     let token = data.token(&*seams.entropy)?;
+    let listener = held.listen()?;
     let granted = grants::find(
         settings.grants.as_deref(),
         data.path(),

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use fleet_capability::Secrets as _;
 use fleet_capability::source::Source;
-use fleet_model::driver::{Creation, Observation, RunState, Wanted};
+use fleet_model::driver::{Creation, Description, Observation, RunState, Wanted};
 use fleet_model::event::Event;
 use fleet_model::item::{Generation, ItemKey};
 use fleet_model::workload::{Desired, WorkloadIntent};
@@ -15,7 +15,7 @@ use fleet_model::{Error, ErrorKind, Verb};
 use fleet_plugin::Driver;
 use fleet_store::WriteError;
 
-use super::live::{Live, Retry, Sent};
+use super::live::{Again, Live, Retry, Sent};
 use super::plan::Step;
 use super::{restart, transition};
 use crate::context::Context;
@@ -34,7 +34,12 @@ pub(super) struct Executor {
     pub(super) live: Live,
     /// The open watch, when `live.watched`.
     pub(super) watch: Option<Source>,
+    /// The code that looked last, by what it says of itself.
+    pub(super) seen_by: Option<Arc<Description>>,
 }
+
+/// Around which time after a swap the new code is asked what it sees.
+const AFTER_SWAP: Duration = Duration::from_millis(200);
 
 /// The longest pause between two tries of one step, whatever a backend asks for.
 const MAX_PAUSE: Duration = Duration::from_secs(15);
@@ -64,7 +69,7 @@ impl Executor {
             (Step::Begin, _, Some(intent)) => self.begin(record, intent).await,
             (Step::Create, Some(run), intent) => self.create(record, run, intent).await,
             (Step::Start, Some(run), _) => self.start(record, run).await,
-            (Step::Look, Some(run), _) => self.look(run).await,
+            (Step::Look, Some(run), _) => self.look(record, run).await,
             (Step::Watch, Some(run), _) => self.open_watch(run).await,
             (Step::Stop, Some(run), _) => self.stop(record, run).await,
             (Step::Kill, Some(run), _) => self.kill(record, run).await,
@@ -214,21 +219,22 @@ impl Executor {
         .await
     }
 
-    async fn look(&mut self, run: &Run) -> Result<(), Trouble> {
+    async fn look(&mut self, record: &Record, run: &Run) -> Result<(), Trouble> {
         let Some(handle) = &run.handle else {
             self.live.observed = Some(lost("the backend never said how to find it"));
             return Ok(());
         };
-        let seen = match self.driver(run)?.inspect(&self.key, handle).await {
+        let driver = self.driver(run)?;
+        self.seen_by = Some(driver.description());
+        let seen = match driver.inspect(&self.key, handle).await {
             Err(error) if error.kind == ErrorKind::NotFound => {
                 lost(&format!("its backend does not know it any more: {error}"))
             }
             other => other?,
         };
-        self.live.look_at_ms = match self.live.look_at_ms {
-            Some(_) => None,
-            None if self.live.polls > 0 && !self.live.watched => Some(self.in_a_while()),
-            None => None,
+        self.live.look_at_ms = match self.live.looked(record.item.generation) {
+            Again::InAWhile => Some(self.in_a_while()),
+            Again::WhenWoken => None,
         };
         self.live.observed = Some(seen);
         Ok(())
@@ -498,11 +504,37 @@ impl Executor {
             })
     }
 
-    fn look_soon(&mut self, now_ms: u64) {
-        if !self.live.watched {
-            self.live.polls = 0;
-            self.live.look_at_ms = Some(now_ms + 50);
+    /// What is known was seen by the code that serves now.
+    pub(super) fn recovered(&mut self) {
+        let snapshot = self.context.store.snapshot();
+        let record = snapshot.state.items.get(&self.key);
+        let run = record.and_then(|record| record.run.as_ref());
+        self.seen_by = run.and_then(|run| self.serving(run));
+    }
+
+    /// What the code that serves a run says of itself: another one where the code is another.
+    fn serving(&self, run: &Run) -> Option<Arc<Description>> {
+        Some(self.driver(run).ok()?.description())
+    }
+
+    /// Plugins have changed: a step that failed is tried again, and new code is asked what it sees, for
+    /// it may see more than the code before it.
+    pub(super) fn plugins_changed(&mut self, record: &Record) {
+        self.live.retry = None;
+        let serving = record.run.as_ref().and_then(|run| self.serving(run));
+        let (Some(serving), Some(seen_by)) = (serving, &self.seen_by) else {
+            return;
+        };
+        if !Arc::ptr_eq(&serving, seen_by) && self.live.look_at_ms.is_none() {
+            // Not all at once: there may be thousands.
+            let delay = self.context.entropy.jitter(AFTER_SWAP);
+            self.live.look_at_ms = Some(self.context.clock.boot_ms() + millis(delay));
         }
+    }
+
+    fn look_soon(&mut self, now_ms: u64) {
+        self.live.polls = 0;
+        self.live.look_at_ms = Some(now_ms + 50);
     }
 
     fn in_a_while(&self) -> u64 {

@@ -47,7 +47,39 @@ pub struct Retry {
     pub error: Error,
 }
 
+/// When the runtime is looked at next.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Again {
+    /// After a pause that grows with [`Live::polls`].
+    InAWhile,
+    /// When a watch says so.
+    WhenWoken,
+}
+
 impl Live {
+    /// Whether it was asked to end, or ended, under this intent.
+    #[must_use]
+    pub fn is_ending(&self, generation: Generation) -> bool {
+        let mut sent = [self.stop, self.kill].into_iter().flatten();
+        sent.any(|sent| sent.generation == generation)
+    }
+
+    /// It was looked at under this intent: whether to look again unasked.
+    ///
+    /// Where no watch is open, the pause before this look is over with it, so that the next step tries to open
+    /// one.
+    pub fn looked(&mut self, generation: Generation) -> Again {
+        if self.watched && self.is_ending(generation) {
+            // A watch may be silent about the end of what it was not opened for.
+            self.polls = self.polls.saturating_add(1);
+            return Again::InAWhile;
+        }
+        match self.look_at_ms {
+            None if self.polls > 0 && !self.watched => Again::InAWhile,
+            Some(_) | None => Again::WhenWoken,
+        }
+    }
+
     /// Forgets what was observed, so that the next step looks.
     pub fn look_again(&mut self) {
         self.observed = None;

@@ -161,13 +161,7 @@ fn observed(at: &Situation<'_>, run: &Run, wanted: bool) -> Step {
         // It runs although no start was recorded: the start happened, so record it.
         RunState::Running if run.stage == Stage::Created => Step::Record(Stage::Started),
         RunState::Created | RunState::Running if !wanted || run.evicted.is_some() => ending(at),
-        RunState::Created | RunState::Running | RunState::Unknown { .. } => {
-            if at.live.watched {
-                Step::Wait(at.live.look_at_ms)
-            } else {
-                waiting(at)
-            }
-        }
+        RunState::Created | RunState::Running | RunState::Unknown { .. } => waiting(at),
     }
 }
 
@@ -176,6 +170,7 @@ fn waiting(at: &Situation<'_>) -> Step {
     match at.live.look_at_ms {
         Some(look_at_ms) if at.now_ms >= look_at_ms => Step::Look,
         Some(look_at_ms) => Step::Wait(Some(look_at_ms)),
+        None if at.live.watched => Step::Wait(None),
         None => Step::Watch,
     }
 }

@@ -7,7 +7,7 @@ use fleet_model::item::{Attempt, Generation, Item, ItemKey, Mode, workload_kind}
 use fleet_model::workload::{Desired, WorkloadIntent};
 use fleet_model::{Error, ErrorKind};
 
-use super::live::{Live, Retry, Sent};
+use super::live::{Again, Live, Retry, Sent};
 use super::plan::{Situation, Step, plan};
 use crate::state::{Backoff, Record, Run, Stage};
 
@@ -367,6 +367,134 @@ fn without_a_watch_it_looks_now_and_then() {
         Step::Wait(Some(500))
     );
     assert_eq!(step_at(&started, &live(Some(500)), 500, BOOT), Step::Look);
+}
+
+#[test]
+fn a_watch_does_not_keep_it_from_a_look_that_is_due() {
+    let sent = Some(Sent {
+        generation: Generation(6),
+        at_ms: 100,
+    });
+    let live = |stop| Live {
+        watched: true,
+        look_at_ms: Some(500),
+        stop,
+        ..seen(RunState::Running)
+    };
+    // New code was put into use under the one; the other was asked to end.
+    let running = (record(6, RUN, Some((6, Stage::Started))), live(None));
+    let ending = (record(6, REST, Some((5, Stage::Started))), live(sent));
+    for (record, live) in [running, ending] {
+        assert_eq!(
+            step_at(&record, &live, 499, BOOT),
+            Step::Wait(Some(500)),
+            "{live:?}"
+        );
+        assert_eq!(step_at(&record, &live, 500, BOOT), Step::Look, "{live:?}");
+    }
+}
+
+#[test]
+fn a_look_that_was_due_leads_to_a_watch_where_none_is_open() {
+    let now_ms = 600;
+    let sent = |generation| {
+        Some(Sent {
+            generation: Generation(generation),
+            at_ms: 550,
+        })
+    };
+    let ending = record(6, REST, Some((5, Stage::Started)));
+    let wanted = record(5, RUN, Some((5, Stage::Started)));
+    for (record, watched, polls, look_at_ms, stop, again, next) in [
+        // Asked to end, and nobody watches.
+        (
+            &ending,
+            false,
+            0,
+            Some(600),
+            sent(6),
+            Again::WhenWoken,
+            Step::Watch,
+        ),
+        // A watch could not be opened: the next look tries again.
+        (
+            &ending,
+            false,
+            3,
+            Some(600),
+            sent(6),
+            Again::WhenWoken,
+            Step::Watch,
+        ),
+        // A watch has just ended: not at once.
+        (
+            &ending,
+            false,
+            1,
+            None,
+            sent(6),
+            Again::InAWhile,
+            Step::Wait(Some(700)),
+        ),
+        // A watch is open, and may be silent.
+        (
+            &ending,
+            true,
+            0,
+            Some(600),
+            sent(6),
+            Again::InAWhile,
+            Step::Wait(Some(700)),
+        ),
+        (
+            &ending,
+            true,
+            0,
+            None,
+            sent(6),
+            Again::InAWhile,
+            Step::Wait(Some(700)),
+        ),
+        // Wanted: the watch is relied on.
+        (
+            &wanted,
+            true,
+            0,
+            Some(600),
+            None,
+            Again::WhenWoken,
+            Step::Wait(None),
+        ),
+        (
+            &wanted,
+            true,
+            0,
+            Some(600),
+            sent(4),
+            Again::WhenWoken,
+            Step::Wait(None),
+        ),
+        (
+            &wanted,
+            false,
+            0,
+            Some(600),
+            None,
+            Again::WhenWoken,
+            Step::Watch,
+        ),
+    ] {
+        let mut live = Live {
+            watched,
+            polls,
+            look_at_ms,
+            stop,
+            ..seen(RunState::Running)
+        };
+        assert_eq!(live.looked(record.item.generation), again, "{live:?}");
+        live.look_at_ms = (again == Again::InAWhile).then_some(700);
+        assert_eq!(step_at(record, &live, now_ms, BOOT), next, "{live:?}");
+    }
 }
 
 #[test]

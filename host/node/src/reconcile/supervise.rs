@@ -36,7 +36,11 @@ pub(crate) async fn supervise(
         key,
         live,
         watch: None,
+        seen_by: None,
     };
+    if executor.live.observed.is_some() {
+        executor.recovered();
+    }
     // A call that is cut off here is repeated with the same op by the next start.
     tokio::select! {
         () = stop.cancelled() => Ended::Stopped,
@@ -87,7 +91,7 @@ async fn drive(executor: &mut Executor, changed: &Notify) -> Ended {
             () = changed.notified() => {}
             frame = next(&mut executor.watch) => executor.woken(frame.is_none()),
             () = sleep_until(&context, until_ms) => {}
-            Ok(()) = plugins.changed(), if executor.live.retry.is_some() => executor.live.retry = None,
+            Ok(()) = plugins.changed() => executor.plugins_changed(&record),
         }
     }
 }

@@ -51,6 +51,10 @@ struct Inner {
     /// How often that was asked for.
     measured: usize,
     forbidden: BTreeSet<Name>,
+    /// Watches say nothing, not even that what they watch has ended.
+    silent: bool,
+    /// What the code says of itself, and of what it sees.
+    code: Option<Arc<Description>>,
 }
 
 /// Workload, generation, attempt.
@@ -105,6 +109,22 @@ impl World {
     pub(super) fn reach(&self, stage: Option<PluginState>) {
         self.swaps.reach(stage);
         self.changed.send_modify(|count| *count += 1);
+    }
+
+    /// From now on watches are silent.
+    pub(super) fn silence_watches(&self) {
+        self.inner.lock().unwrap().silent = true;
+    }
+
+    /// New code takes over.
+    pub(super) fn new_code(&self, version: &str) {
+        self.inner.lock().unwrap().code = Some(described(version));
+        self.changed.send_modify(|count| *count += 1);
+    }
+
+    fn code(&self) -> Arc<Description> {
+        let mut inner = self.inner.lock().unwrap();
+        inner.code.get_or_insert_with(|| described("1")).clone()
     }
 
     /// From now on this secret is not granted.
@@ -189,20 +209,24 @@ fn end(
     }
 }
 
+fn described(version: &str) -> Arc<Description> {
+    Arc::new(Description {
+        name: "double".into(),
+        version: version.into(),
+        handle_schema: 1,
+        reads: vec![1],
+        config_schema: serde_json::json!({}),
+        attributes: BTreeMap::new(),
+    })
+}
+
 /// The double's driver.
 struct Double(Arc<World>);
 
 #[async_trait]
 impl Driver for Double {
     fn description(&self) -> Arc<Description> {
-        Arc::new(Description {
-            name: "double".into(),
-            version: "1".into(),
-            handle_schema: 1,
-            reads: vec![1],
-            config_schema: serde_json::json!({}),
-            attributes: BTreeMap::new(),
-        })
+        self.0.code()
     }
 
     async fn fingerprint(&self) -> Result<Fingerprint, Error> {
@@ -261,6 +285,7 @@ impl Driver for Double {
     }
 
     async fn inspect(&self, _: &ItemKey, handle: &Handle) -> Result<Observation, Error> {
+        let code = self.0.code().version.clone();
         let inner = self.0.inner.lock().unwrap();
         let runtime = inner
             .runtimes
@@ -269,7 +294,10 @@ impl Driver for Double {
         Ok(Observation {
             state: runtime.state.clone(),
             started_at_ms: None,
-            attributes: BTreeMap::from([("pid".to_owned(), "42".to_owned())]),
+            attributes: BTreeMap::from([
+                ("pid".to_owned(), "42".to_owned()),
+                ("seen-by".to_owned(), code),
+            ]),
         })
     }
 
@@ -298,6 +326,9 @@ impl Driver for Double {
     async fn watch(&self, _: &ItemKey, handle: &Handle) -> Result<Option<Source>, Error> {
         let (world, key) = (self.0.clone(), key(handle));
         let ended = async move {
+            if world.inner.lock().unwrap().silent {
+                std::future::pending::<()>().await;
+            }
             let mut changed = world.changed.subscribe();
             while world
                 .runtimes()

@@ -292,3 +292,52 @@ async fn files_that_cannot_be_removed_are_said_until_they_can() {
     .await;
     node.stop().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_killed_is_seen_to_be_gone_though_its_watch_is_silent() {
+    let mut node = Fixture::start().await;
+    node.world.silence_watches();
+    node.script.want(1, Some(Desired::Running));
+    until("running", || {
+        let status = node.script.status(1)?;
+        (status.1.state == WorkloadState::Running).then_some(())
+    })
+    .await;
+    let began = std::time::Instant::now();
+    node.script.want(1, None);
+    let key = ItemKey::workload(workload(1));
+    until("its removal", || {
+        let phase = node
+            .script
+            .heard(|heard| heard.statuses.get(&key).map(|status| status.phase));
+        (phase == Some(Phase::Removed)).then_some(())
+    })
+    .await;
+    // A second kill would have come after five seconds.
+    assert!(began.elapsed().as_secs() < 4, "{:?}", began.elapsed());
+    node.stop().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn new_code_is_asked_what_it_sees() {
+    let mut node = Fixture::start().await;
+    node.script.want(1, Some(Desired::Running));
+    let seen_by = |version: &'static str| {
+        let script = &node.script;
+        until("a look", move || {
+            let attributes = script.status(1)?.1.attributes;
+            (attributes.get("seen-by").map(String::as_str) == Some(version)).then_some(())
+        })
+    };
+    seen_by("1").await;
+    node.world.new_code("2");
+    seen_by("2").await;
+    node.world.new_code("3");
+    seen_by("3").await;
+    assert_eq!(
+        node.world.effects().values().sum::<u32>(),
+        2,
+        "create and start"
+    );
+    node.stop().await;
+}

@@ -76,8 +76,11 @@ pub(crate) fn description(
             schema.len()
         )));
     }
-    let config_schema = serde_json::from_str(&schema)
-        .map_err(|error| bad_answer(format!("the config schema is not JSON: {error}")))?;
+    let config_schema = serde_json::from_str(&schema).map_err(|error| {
+        bad_answer(format!(
+            "the config schema is not JSON: {error}: give it as the text of a JSON Schema"
+        ))
+    })?;
     if description.reads.len() > MAX_LIST {
         return Err(bad_answer(format!(
             "{} handle schemas",

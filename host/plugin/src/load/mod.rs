@@ -40,7 +40,8 @@ use crate::template::Template;
 use crate::turn::Turns;
 use crate::world;
 
-use inspect::{Surface, inspect};
+use inspect::Surface;
+pub(crate) use inspect::inspect;
 pub(crate) use policies::unchanged;
 pub(crate) use rows::Rows;
 pub(crate) use store::{Content, ContentStore, Pin};

@@ -61,7 +61,7 @@ fn check(description: &Description, manifest: &Manifest) -> Result<(), String> {
         ));
     }
     schema::compile(&description.config_schema)
-        .map_err(|error| format!("its config schema is not a JSON Schema: {error}"))?;
+        .map_err(|error| format!("its config schema is not a JSON Schema: {error}: mend `config-schema` in `describe`; the least is {{\"type\": \"object\"}}"))?;
     Ok(())
 }
 

@@ -75,6 +75,38 @@ async fn what_a_backend_offers_is_seen_from_its_type_and_not_from_its_words() {
     }
 }
 
+/// Of the same length, so that the component stays one.
+fn of_a_later_patch(component: Vec<u8>, interface: &str) -> Vec<u8> {
+    let (old, new) = (format!("{interface}@0.1.0"), format!("{interface}@0.1.3"));
+    let mut found = 0;
+    let mut bytes = component;
+    while let Some(at) = bytes.windows(old.len()).position(|it| it == old.as_bytes()) {
+        bytes[at..at + old.len()].copy_from_slice(new.as_bytes());
+        found += 1;
+    }
+    assert!(found > 0, "{interface} is nowhere");
+    bytes
+}
+
+#[tokio::test]
+async fn what_a_backend_offers_in_a_later_patch_is_used_as_well() {
+    let machine = Machine::new();
+    let later = Guest::new("later").with_input();
+    machine.file(
+        "later.wasm",
+        of_a_later_patch(later.component(), "fleet:backend/input"),
+    );
+    machine.file("later.toml", later.manifest(""));
+    let host = machine.host().await;
+    let shown = plugin(&host, "later.wasm");
+    assert_eq!(shown.state, PluginState::Active, "{:?}", shown.reason);
+    assert_eq!(shown.attributes["input"], "true");
+    driver(&host, "later")
+        .send(&op(Verb::Send), &handle(), "save\n".into())
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn copies_that_no_file_needs_any_more_are_thrown_out_at_the_next_start() {
     let machine = Machine::new();

@@ -151,7 +151,7 @@ async fn a_trap_says_its_panic_its_stderr_and_its_functions_without_the_value() 
     let before = log.text().len();
     let error = mock.start(&op(Verb::Start), &handle).await.unwrap_err();
     assert_eq!(error.code, "trap");
-    assert!(error.message.ends_with(": *** in Start"), "{error}");
+    assert!(error.message.contains(": *** in Start; "), "{error}");
     assert!(
         error.details["stderr"].contains("*** in Start"),
         "{error:?}"

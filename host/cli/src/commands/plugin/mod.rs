@@ -1,11 +1,22 @@
-//! `plugin`: what was found in the plugin folder, what became of it, and why; and other code for it while
-//! it works.
+//! `plugin`: what was found in the plugin folder, what became of it, and why; other code for it while it
+//! works; and how one is made.
 
+#[cfg(feature = "compiler")]
+mod build;
+#[cfg(feature = "compiler")]
+mod contract;
+#[cfg(feature = "compiler")]
+mod dev;
 mod history;
 mod ls;
+#[cfg(feature = "compiler")]
+mod new;
 mod report;
 mod rollback;
+#[cfg(feature = "compiler")]
+mod sdk;
 mod show;
+mod signals;
 mod swap;
 mod test;
 mod unquarantine;
@@ -37,6 +48,21 @@ pub(crate) enum Command {
     Verify(verify::VerifyArgs),
     /// Hold a backend to the conformance kit, without a host
     Test(test::TestArgs),
+    /// Write a project for a plugin, which builds alone
+    #[cfg(feature = "compiler")]
+    New(new::NewArgs),
+    /// Build a project into dist/NAME.wasm
+    #[cfg(feature = "compiler")]
+    Build(build::BuildArgs),
+    /// Build, test and swap whenever a file of a project is saved
+    #[cfg(feature = "compiler")]
+    Dev(dev::DevArgs),
+    /// Write this host's SDK and contract into a project
+    #[cfg(feature = "compiler")]
+    Sdk(sdk::SdkArgs),
+    /// Print the contract as a page
+    #[cfg(feature = "compiler")]
+    Contract,
 }
 
 /// Does one of them.
@@ -50,5 +76,15 @@ pub(crate) fn run(command: Command, context: &mut Context) -> Result<(), Failure
         Command::Unquarantine(args) => block_on(unquarantine::run(&args, context)),
         Command::Verify(args) => block_on(verify::run(&args, context)),
         Command::Test(args) => test::run(&args, context),
+        #[cfg(feature = "compiler")]
+        Command::New(args) => new::run(&args, context),
+        #[cfg(feature = "compiler")]
+        Command::Build(args) => build::run(&args, context),
+        #[cfg(feature = "compiler")]
+        Command::Dev(args) => dev::run(&args, context),
+        #[cfg(feature = "compiler")]
+        Command::Sdk(args) => sdk::run(&args, context),
+        #[cfg(feature = "compiler")]
+        Command::Contract => contract::run(context),
     }
 }

@@ -26,7 +26,8 @@ pub(super) async fn end(
     verdict(&report)
 }
 
-fn verdict(report: &SwapReport) -> Result<(), Failure> {
+/// A rejection is a failure, with the lines to copy as its help.
+pub(super) fn verdict(report: &SwapReport) -> Result<(), Failure> {
     if report.verdict != SwapVerdict::Rejected {
         return Ok(());
     }

@@ -1,6 +1,6 @@
 //! `plugin test`: holds a backend to the conformance kit, without a host.
 
-mod view;
+pub(super) mod view;
 
 use std::path::{Path, PathBuf};
 use std::pin::pin;
@@ -11,9 +11,9 @@ use fleet_capability::ShimCommand;
 use fleet_conformance::{Kit, KitOptions, Report};
 use fleet_plugin::CompileCommand;
 use fleet_seam::{SystemClock, SystemEntropy};
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::app::Context;
+use crate::commands::plugin::signals::told_to_end;
 use crate::environment::Environment;
 use crate::failure::{Exit, Failure};
 use crate::progress::Progress;
@@ -47,19 +47,10 @@ pub(crate) fn run(args: &TestArgs, context: &mut Context) -> Result<(), Failure>
 }
 
 async fn tested(args: &TestArgs, context: &mut Context) -> Result<(), Failure> {
-    let interrupt = signal(SignalKind::interrupt());
-    let interrupt = interrupt.map_err(|error| Failure::io("cannot listen for signals", &error))?;
-    let terminate = signal(SignalKind::terminate());
-    let terminate = terminate.map_err(|error| Failure::io("cannot listen for signals", &error))?;
-    let mut stop = pin!(async move {
-        let (mut interrupt, mut terminate) = (interrupt, terminate);
-        tokio::select! {
-            _ = interrupt.recv() => {}
-            _ = terminate.recv() => {}
-        }
-    });
+    let mut stop = pin!(told_to_end()?);
     let progress = Progress::begin("loading it");
-    let opened = Kit::open(options(args, &context.environment));
+    let (grants, case) = (args.grants.as_deref(), args.case.as_deref());
+    let opened = Kit::open(options(&args.file, grants, case, &context.environment));
     let kit = tokio::select! {
         kit = opened => kit?,
         () = &mut stop => return Err(Failure::failed("interrupted")),
@@ -85,11 +76,17 @@ async fn tested(args: &TestArgs, context: &mut Context) -> Result<(), Failure> {
     Ok(())
 }
 
-fn options(args: &TestArgs, environment: &Environment) -> KitOptions {
+/// What the kit needs to hold a component to some cases.
+pub(super) fn options(
+    file: &Path,
+    grants: Option<&Path>,
+    case: Option<&str>,
+    environment: &Environment,
+) -> KitOptions {
     KitOptions {
-        file: args.file.clone(),
-        grants: args.grants.clone(),
-        pattern: args.case.clone(),
+        file: file.to_owned(),
+        grants: grants.map(Path::to_owned),
+        pattern: case.map(str::to_owned),
         usual: usual::endpoints(environment),
         cache: cache(environment),
         shim: ShimCommand {

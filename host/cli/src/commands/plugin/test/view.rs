@@ -81,7 +81,7 @@ fn reason(outcome: &Outcome) -> String {
     }
 }
 
-fn in_full(case: &CaseReport, failure: &Failure) -> String {
+pub(in crate::commands::plugin) fn in_full(case: &CaseReport, failure: &Failure) -> String {
     let step = match failure.step {
         Some(number) => format!("{number}, {}", failure.doing),
         None => failure.doing.clone(),

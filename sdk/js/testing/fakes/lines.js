@@ -1,0 +1,3 @@
+import { source } from '../host.js';
+
+export const open = (lines) => source({ lines });
