@@ -104,6 +104,17 @@ fn three_followers_see_every_line_of_10_million_once() {
     three_followers(10_000_000, "2GiB", Duration::from_secs(60));
 }
 
+/// Whether every thread of a program is stopped.
+fn stands_still(pid: u32) -> bool {
+    let tasks = std::fs::read_dir(format!("/proc/{pid}/task")).unwrap();
+    tasks.flatten().all(|task| {
+        let stat = std::fs::read_to_string(task.path().join("stat")).unwrap_or_default();
+        // The state stands behind the name, which is in brackets.
+        let state = stat.rsplit_once(')').map(|(_, rest)| rest.trim_start());
+        state.is_some_and(|state| state.starts_with('T'))
+    })
+}
+
 /// One reads on, one is stopped for a while, one reconnects by cursor again and again.
 fn three_followers(lines: u64, cap: &str, pause: Duration) {
     let host = Host::start();
@@ -115,6 +126,9 @@ fn three_followers(lines: u64, cap: &str, pause: Duration) {
         (size(&stopped.out) > 0).then_some(())
     });
     stopped.signal(Signal::STOP);
+    // A write that was under way ends first.
+    let pid = stopped.child.id();
+    wait_for("its standing still", 60, || stands_still(pid).then_some(()));
     let stopped_at = Instant::now();
     let held = size(&stopped.out);
 
